@@ -1,0 +1,56 @@
+"""The contract every source of frames keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from realtime.frame import Frame
+
+
+class Source(ABC):
+    """An iterable of frames, opened once, iterated once, closed as a context manager.
+
+    The loop iterates a source on a thread of its own. `close` may be called from another thread at any moment and
+    makes the iteration end within a second, also while it is blocked in a driver.
+
+    Attributes:
+        live: True where time passes by itself (a camera): frames that come too late are worthless. False where
+            every frame counts (a file).
+        tracked: True where consecutive frames belong together; False for a folder of unrelated pictures.
+        size: (width, height) of the first frame in pixels; later frames may differ.
+        rate: nominal frames per second, or None where there is no such thing (a single image).
+        frames: how many frames there will be, or None where nobody knows (a progress bar is drawn from it).
+        path: the file that audio is taken from when recording, or None.
+        skipped: pictures that could not be decoded and were passed over so far.
+    """
+
+    live: bool = False
+    tracked: bool = True
+    size: tuple[int, int]
+    rate: float | None = None
+    frames: int | None = None
+    path: Path | None = None
+    skipped: int = 0
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in order.
+
+        Raises:
+            DeviceLostError: a device went away and did not come back.
+        """
+
+    def close(self) -> None:  # noqa: B027  many sources hold nothing
+        """Release the device or file; may be called more than once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
