@@ -1,0 +1,139 @@
+"""Measuring the run: percentiles over all of it in bounded memory, stage times, and the figures of the last second."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+# Bins grow by 1 %, so a percentile read from a bin's middle is off by 0.5 % at most.
+_LOWEST_S = 1e-7
+_HIGHEST_S = 1e4
+_LOG_STEP = math.log(1.01)
+_BINS = int(math.log(_HIGHEST_S / _LOWEST_S) / _LOG_STEP) + 1
+
+
+class Histogram:
+    """Durations of a whole run in logarithmic bins: constant memory, percentiles within 0.5 %.
+
+    Durations outside 0.1 µs … 10⁴ s count as the nearest end. One thread adds; any thread may read.
+    """
+
+    def __init__(self) -> None:
+        self._bins = [0] * _BINS
+        self.count = 0
+        self.total_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        place = int(math.log(max(seconds, _LOWEST_S) / _LOWEST_S) / _LOG_STEP)
+        self._bins[min(place, _BINS - 1)] += 1
+        self.count += 1
+        self.total_s += seconds
+
+    def percentile(self, percent: float) -> float:
+        """Seconds below which `percent` (0…100) of the durations lie; NaN before the first one."""
+        bins = self._bins.copy()
+        count = sum(bins)
+        if not count:
+            return math.nan
+        # the rank numpy's default percentile aims at, without its interpolation between neighbours
+        rank = percent / 100 * (count - 1)
+        seen = 0
+        for place, number in enumerate(bins):
+            seen += number
+            if number and seen > rank:
+                return _LOWEST_S * math.exp((place + 0.5) * _LOG_STEP)
+        raise AssertionError("the rank lies within the count")
+
+    @property
+    def mean(self) -> float:
+        """Mean in seconds; NaN before the first one."""
+        return self.total_s / self.count if self.count else math.nan
+
+
+class Timings:
+    """Histograms by name, made when a name is first used: the times of every stage of a run.
+
+    Example:
+        timings = Timings()
+        with timings.timer("warp"):
+            warp()
+        timings["warp"].percentile(95)
+    """
+
+    def __init__(self) -> None:
+        self._histograms: dict[str, Histogram] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def timer(self, name: str) -> Iterator[None]:
+        """Add the duration of the `with` block to the stage `name`; a block that raises counts, too."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add one duration to the stage `name`."""
+        histogram = self._histograms.get(name)
+        if histogram is None:
+            with self._lock:
+                histogram = self._histograms.setdefault(name, Histogram())
+        histogram.add(seconds)
+
+    def __getitem__(self, name: str) -> Histogram:
+        return self._histograms[name]
+
+    def items(self) -> list[tuple[str, Histogram]]:
+        """(name, histogram) in the order of first use."""
+        return list(self._histograms.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the HUD shows.
+
+    Attributes:
+        fps: finished frames per second over the last second.
+        latency_ms: mean time from capture to the sink over the last second; NaN where nothing came.
+        dropped: frames lost between the stages since the start.
+    """
+
+    fps: float = 0.0
+    latency_ms: float = math.nan
+    dropped: int = 0
+
+
+class Meter:
+    """Rolling rate and latency of the last second; every method may be called from any thread."""
+
+    def __init__(self, window_s: float = 1.0) -> None:
+        self._window_s = window_s
+        self._events: deque[tuple[float, float]] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, latency_s: float, now: float | None = None) -> None:
+        """Note one finished frame; `now` is `time.perf_counter()` unless given."""
+        now = time.perf_counter() if now is None else now
+        with self._lock:
+            self._events.append((now, latency_s))
+            self._forget(now)
+
+    def read(self, now: float | None = None) -> tuple[float, float]:
+        """(frames per second, mean latency in seconds) of the last second; the latency is NaN without frames."""
+        now = time.perf_counter() if now is None else now
+        with self._lock:
+            self._forget(now)
+            count = len(self._events)
+            latency = sum(latency for _, latency in self._events) / count if count else math.nan
+        return count / self._window_s, latency
+
+    def _forget(self, now: float) -> None:
+        while self._events and self._events[0][0] <= now - self._window_s:
+            self._events.popleft()
