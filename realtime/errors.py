@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
+from engines.errors import EngineError, FacetError
 
-class FacetError(Exception):
-    """Base of the family; never raised itself."""
-
-    exit_code = 2
+__all__ = ["DeviceLostError", "EngineError", "FacetError", "GraphicsError", "InputError", "OutputError"]
 
 
 class InputError(FacetError):
@@ -18,10 +16,6 @@ class InputError(FacetError):
 
 class OutputError(FacetError):
     """A sink cannot be opened or written: folder not writable, no virtual camera driver."""
-
-
-class EngineError(FacetError):
-    """A network or runtime cannot be loaded, or was called with the wrong shapes."""
 
 
 class GraphicsError(FacetError):

@@ -1,0 +1,69 @@
+"""What computes: networks made ready for this machine, and the least squares.
+
+    engine = engines.load("depthnet")
+    (depth,) = engine(source, target)
+
+Nothing here knows a camera or a window.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from engines.errors import EngineError
+from engines.runtime.base import Buffers, Engine, Spec, TensorSpec
+
+__all__ = ["Buffers", "Engine", "EngineError", "Spec", "TensorSpec", "cache_folder", "load"]
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+
+
+def load(
+    name: str, device: str = "auto", threads: int | None = None, cache: Path | None = None, folder: Path = WEIGHTS
+) -> Engine:
+    """The network `name`, ready to be called.
+
+    Args:
+        name: file name in `folder` without ".onnx".
+        device: "auto" (the quickest runtime installed here) or "cpu".
+        threads: how many CPU threads compute; None leaves it to the runtime.
+        cache: folder for compiled networks, which make the next start quick; None is `cache_folder()`.
+        folder: where the .onnx files lie.
+
+    Raises:
+        EngineError: no such network or device, or the file is damaged.
+    """
+    if device not in ("auto", "cpu"):
+        raise EngineError(f"The device '{device}' is not known to the engines: use auto or cpu.")
+    path = folder / f"{name}.onnx"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.onnx"))) or "none"
+        raise EngineError(
+            f"The network '{name}' is not at {path}: restore the file or take one of those there ({known})."
+        )
+    # imported late: a program that only solves least squares does not pay for the runtime
+    from engines.runtime.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(name, path, threads, _writable(cache or cache_folder()))
+
+
+def cache_folder() -> Path:
+    """Where compiled networks are kept: `$FACET_CACHE`, else `facet` in the user's cache folder of this system."""
+    if "FACET_CACHE" in os.environ:
+        return Path(os.environ["FACET_CACHE"])
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "facet" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "facet"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "facet"
+
+
+def _writable(folder: Path) -> Path | None:
+    """`folder`, made if need be; None where it cannot be written: then every start compiles anew."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None

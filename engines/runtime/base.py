@@ -1,0 +1,112 @@
+"""What every runtime offers: a network with named inputs and outputs, called with NumPy arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import EngineError
+
+Array = NDArray[Any]
+
+MAX_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output: its name, its shape (-1 where the batch goes, always first), and its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def sized(self, batch: int) -> tuple[int, ...]:
+        """The shape for a batch of that many."""
+        return tuple(batch if side == -1 else side for side in self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}({', '.join('B' if side == -1 else str(side) for side in self.shape)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a network takes and gives, in the order of the call."""
+
+    network: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def check_batch(self, batch: int) -> None:
+        """Raise EngineError unless the network can run `batch` items at once."""
+        fixed = next((item.shape[0] for item in self.inputs if item.shape[0] != -1), None)
+        if not 1 <= batch <= MAX_BATCH or (fixed is not None and batch != fixed):
+            allowed = f"1 to {MAX_BATCH}" if fixed is None else f"exactly {fixed}"
+            raise EngineError(f"The network '{self.network}' was given a batch of {batch}: it takes {allowed}.")
+
+    def check(self, arrays: Sequence[Array]) -> int:
+        """The common batch size of `arrays`; EngineError where number, shapes or types are not the spec's."""
+        shapes = [np.shape(array) for array in arrays]
+        batch = shapes[0][0] if shapes and shapes[0] else 0
+        good = len(arrays) == len(self.inputs) and all(
+            shape == item.sized(batch) and np.can_cast(np.asarray(array).dtype, item.dtype, "same_kind")
+            for array, shape, item in zip(arrays, shapes, self.inputs, strict=True)
+        )
+        if not good:
+            given = ", ".join(f"{np.asarray(array).dtype}{shape}" for array, shape in zip(arrays, shapes, strict=True))
+            wanted = ", ".join(str(item) for item in self.inputs)
+            raise EngineError(f"The network '{self.network}' was given {given or 'nothing'}: it takes {wanted}.")
+        self.check_batch(batch)
+        return batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffers:
+    """Memory that the runtime reads and writes in place: fill `inputs`, run, read `outputs` (spec order)."""
+
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+
+
+class Engine(ABC):
+    """A network made ready for this machine.
+
+    Calls may come from several threads: `bind` and `run` work on memory of the calling thread.
+
+    Attributes:
+        spec: names, shapes and types of inputs and outputs.
+        runtime: what computes, with version and device, for reports and tables.
+        precision: the number type it computes in.
+    """
+
+    spec: Spec
+    runtime: str
+    precision: str
+
+    @abstractmethod
+    def bind(self, batch: int) -> Buffers:
+        """This thread's preallocated buffers for `batch` items; `run` of this thread uses them from now on.
+
+        Raises:
+            EngineError: the network does not take such a batch.
+        """
+
+    @abstractmethod
+    def run(self, stream: object | None = None) -> None:
+        """Compute the outputs of the buffers this thread bound last, on `stream` where the runtime has streams."""
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        """Outputs for `arrays`, both in spec order, batch first, 1 to 16 items; the results are the caller's own.
+
+        Raises:
+            EngineError: number, shape or type of an array is not the spec's (before anything is computed).
+        """
+        buffers = self.bind(self.spec.check(arrays))
+        for buffer, array in zip(buffers.inputs, arrays, strict=True):
+            np.copyto(buffer, array, casting="same_kind")
+        self.run()
+        return tuple(output.copy() for output in buffers.outputs)
