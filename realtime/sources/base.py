@@ -1,14 +1,39 @@
-"""The contract every source of frames keeps."""
+"""The contract every source of frames keeps, and what it is told when it is opened."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from realtime.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What is asked of a source.
+
+    Attributes:
+        width, height: picture size asked of a camera in pixels; None: the camera's best at `rate`.
+        rate: frames per second asked of a camera, None: as many as it gives; also how fast single pictures follow.
+        loop: start again at the end (a video), keep the picture (an image), go on for ever (the demo).
+        paced: play at the source's own speed, like a camera: the source is then `live`.
+        lost_after: seconds a live device may be away before `DeviceLostError`.
+        limit_s: stop after this much media time in seconds.
+        limit_frames: stop after this many frames.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    rate: float | None = None
+    loop: bool = False
+    paced: bool = False
+    lost_after: float = 10.0
+    limit_s: float | None = None
+    limit_frames: int | None = None
 
 
 class Source(ABC):

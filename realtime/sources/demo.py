@@ -1,0 +1,147 @@
+"""A built-in stand-in for a camera: two public-domain portraits, moved as if somebody held the camera by hand.
+
+The pictures come with packages that are installed anyway: `astronaut` (NASA, Eileen Collins) with scikit-image,
+`grace_hopper.jpg` (US Navy, Grace Hopper) with matplotlib. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import cos, pi, radians, sin
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from realtime.errors import InputError
+from realtime.frame import Frame, Pixels
+from realtime.sources.base import Source
+
+SIZE = (1280, 720)
+RATE = 30.0
+DURATION_S = 20.0
+TURN_S = 8.0
+
+# What the moving view can reach: SIZE over the smallest zoom, turned and shifted by the most `_view` gives.
+_CANVAS = (1568, 1024)
+_FEATHER_PX = 90
+_NOISE_LEVELS = 1.5
+_NOISE_OFFSET = 16
+_NOISE_SHIFT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Portrait:
+    package: str
+    file: str
+    face: tuple[float, float]  # centre of the face in the picture
+    scale: float  # brings the face to about a third of the frame height
+
+
+_PORTRAITS = (
+    _Portrait("skimage", "data/astronaut.png", (222.0, 128.0), 2.3),
+    _Portrait("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", (270.0, 225.0), 1.55),
+)
+
+
+class Demo(Source):
+    """The two portraits in turn, 1280x720 at 30 frames/s; frame n is the same in every run.
+
+    Args:
+        duration: seconds of media time, None: for ever.
+
+    Raises:
+        InputError: the portraits are not where the packages have them.
+    """
+
+    size = SIZE
+    rate = RATE
+
+    def __init__(self, duration: float | None = DURATION_S) -> None:
+        self.frames = None if duration is None else round(duration * RATE)
+        self._closed = threading.Event()
+        self._canvases = [_canvas(portrait, _read(portrait)) for portrait in _PORTRAITS]
+        noise = np.random.default_rng(0).normal(_NOISE_OFFSET, _NOISE_LEVELS, (SIZE[1] + 64, SIZE[0] + 64, 3))
+        self._noise = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in itertools.count() if self.frames is None else range(self.frames):
+            if self._closed.is_set():
+                return
+            yield Frame(self.picture(index), index, index / RATE, time.perf_counter())
+
+    def picture(self, index: int) -> Pixels:
+        """(720, 1280, 3) uint8 RGB, frame `index` of the demo."""
+        seconds = index / RATE
+        canvas = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
+        view = cv2.warpAffine(
+            canvas, _view(seconds), SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        )
+        x, y = index * 29 % _NOISE_SHIFT, index * 47 % _NOISE_SHIFT
+        noise = self._noise[y : y + SIZE[1], x : x + SIZE[0]]
+        return np.asarray(cv2.addWeighted(view, _exposure(seconds), noise, 1.0, -_NOISE_OFFSET), dtype=np.uint8)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def portraits() -> tuple[Pixels, ...]:
+    """The portraits themselves, (H, W, 3) uint8 RGB: faces to swap with where the user has given none.
+
+    Raises:
+        InputError: a portrait is not where its package has it.
+    """
+    return tuple(_read(portrait) for portrait in _PORTRAITS)
+
+
+def _read(portrait: _Portrait) -> Pixels:
+    # find_spec does not import the package, which would take a second
+    found = importlib.util.find_spec(portrait.package)
+    folders = (found.submodule_search_locations if found else None) or []
+    for folder in folders:
+        pixels = cv2.imread(str(Path(folder) / portrait.file), cv2.IMREAD_COLOR)
+        if pixels is not None:
+            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    raise InputError(f"The demo needs {portrait.file} of the package {portrait.package}: install that package anew.")
+
+
+def _canvas(portrait: _Portrait, pixels: Pixels) -> Pixels:
+    """The enlarged portrait with its face in the middle, running out into a blurred continuation of itself."""
+    scaled = cv2.resize(pixels, None, fx=portrait.scale, fy=portrait.scale, interpolation=cv2.INTER_CUBIC)
+    height, width = scaled.shape[:2]
+    left = round(_CANVAS[0] / 2 - portrait.face[0] * portrait.scale)
+    top = round(_CANVAS[1] / 2 - portrait.face[1] * portrait.scale)
+    edges = max(0, top), max(0, _CANVAS[1] - top - height), max(0, left), max(0, _CANVAS[0] - left - width)
+    crop = np.s_[max(0, -top) : max(0, -top) + _CANVAS[1], max(0, -left) : max(0, -left) + _CANVAS[0]]
+    sharp = cv2.copyMakeBorder(scaled, *edges, cv2.BORDER_REFLECT)[crop]
+    inside = cv2.copyMakeBorder(np.full((height, width), 255, np.uint8), *edges, cv2.BORDER_CONSTANT, value=0)[crop]
+    # distance from the portrait's edge, padded so that the canvas border is none
+    away = cv2.distanceTransform(np.ascontiguousarray(inside), cv2.DIST_L2, 5)
+    weight = np.clip(away / _FEATHER_PX, 0, 1)[..., None].astype(np.float32)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 45)
+    return np.asarray(np.rint(weight * sharp + (1 - weight) * blurred), dtype=np.uint8)
+
+
+def _waves(seconds: float, *waves: tuple[float, float, float]) -> float:
+    """Sum of (amplitude, frequency in Hz, phase in turns)."""
+    return sum(size * sin(2 * pi * (rate * seconds + phase)) for size, rate, phase in waves)
+
+
+def _view(seconds: float) -> np.ndarray:
+    """(2, 3) frame pixel → canvas pixel: slow drift, faster and smaller unrest of the hand."""
+    shift_x = _waves(seconds, (34, 0.11, 0.0), (8, 0.43, 0.3), (1.2, 1.9, 0.6))
+    shift_y = _waves(seconds, (20, 0.09, 0.2), (6, 0.37, 0.7), (1.0, 2.3, 0.1))
+    roll = radians(_waves(seconds, (4.0, 0.083, 0.0), (0.9, 0.31, 0.4), (0.12, 1.7, 0.8)))
+    scale = 1 / (1.08 + _waves(seconds, (0.10, 0.07, 0.0), (0.015, 0.29, 0.5)))
+    turn = np.array([[cos(roll), -sin(roll)], [sin(roll), cos(roll)]]) * scale
+    middle, centre = (np.array(SIZE) - 1) / 2, (np.array(_CANVAS) - 1) / 2 + (shift_x, shift_y)
+    return np.hstack([turn, (centre - turn @ middle)[:, None]])
+
+
+def _exposure(seconds: float) -> float:
+    return 1.0 + _waves(seconds, (0.07, 0.06, 0.0), (0.02, 0.23, 0.3))
