@@ -45,7 +45,7 @@ class Sink(ABC):
         """Take one finished frame; `result.frame.pixels` must not be written to.
 
         Raises:
-            OutputError, DeviceLostError: the sink cannot go on; the loop drops this sink, says so, and keeps the others.
+            OutputError, DeviceLostError: the sink cannot go on; the loop drops it, says so, and keeps the others.
         """
 
     def close(self) -> None:  # noqa: B027  many sinks hold nothing
