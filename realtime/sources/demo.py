@@ -30,9 +30,11 @@ TURN_S = 8.0
 # What the moving view can reach: SIZE over the smallest zoom, turned and shifted by the most `_view` gives.
 _CANVAS = (1568, 1024)
 _FEATHER_PX = 90
+_BLUR_PX = 48
 _NOISE_LEVELS = 1.5
 _NOISE_OFFSET = 16
 _NOISE_SHIFT = 64
+_BLACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ class Demo(Source):
     def __init__(self, duration: float | None = DURATION_S) -> None:
         self.frames = None if duration is None else round(duration * RATE)
         self._closed = threading.Event()
-        self._canvases = [_canvas(portrait, _read(portrait)) for portrait in _PORTRAITS]
-        noise = np.random.default_rng(0).normal(_NOISE_OFFSET, _NOISE_LEVELS, (SIZE[1] + 64, SIZE[0] + 64, 3))
+        self._canvases = [_nv12(_canvas(portrait, _read(portrait))) for portrait in _PORTRAITS]
+        extent = SIZE[1] + _NOISE_SHIFT, SIZE[0] + _NOISE_SHIFT
+        noise = np.random.default_rng(0).normal(_NOISE_OFFSET, _NOISE_LEVELS, extent)
         self._noise = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -78,13 +81,13 @@ class Demo(Source):
     def picture(self, index: int) -> Pixels:
         """(720, 1280, 3) uint8 RGB, frame `index` of the demo."""
         seconds = index / RATE
-        canvas = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
-        view = cv2.warpAffine(
-            canvas, _view(seconds), SIZE, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-        )
+        luma, chroma = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
+        view = _view(seconds)
+        luma, chroma = _warp(luma, view, SIZE), _warp(chroma, _halved(view), (SIZE[0] // 2, SIZE[1] // 2))
         x, y = index * 29 % _NOISE_SHIFT, index * 47 % _NOISE_SHIFT
-        noise = self._noise[y : y + SIZE[1], x : x + SIZE[0]]
-        return np.asarray(cv2.addWeighted(view, _exposure(seconds), noise, 1.0, -_NOISE_OFFSET), dtype=np.uint8)
+        noise, gain = self._noise[y : y + SIZE[1], x : x + SIZE[0]], _exposure(seconds)
+        luma = cv2.addWeighted(luma, gain, noise, 1.0, _BLACK * (1 - gain) - _NOISE_OFFSET)
+        return np.asarray(cv2.cvtColorTwoPlane(luma, chroma, cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)
 
     def close(self) -> None:
         self._closed.set()
@@ -118,13 +121,33 @@ def _canvas(portrait: _Portrait, pixels: Pixels) -> Pixels:
     top = round(_CANVAS[1] / 2 - portrait.face[1] * portrait.scale)
     edges = max(0, top), max(0, _CANVAS[1] - top - height), max(0, left), max(0, _CANVAS[0] - left - width)
     crop = np.s_[max(0, -top) : max(0, -top) + _CANVAS[1], max(0, -left) : max(0, -left) + _CANVAS[0]]
-    sharp = cv2.copyMakeBorder(scaled, *edges, cv2.BORDER_REFLECT)[crop]
+    sharp = cv2.copyMakeBorder(scaled, *edges, cv2.BORDER_REPLICATE)[crop]
     inside = cv2.copyMakeBorder(np.full((height, width), 255, np.uint8), *edges, cv2.BORDER_CONSTANT, value=0)[crop]
     # distance from the portrait's edge, padded so that the canvas border is none
     away = cv2.distanceTransform(np.ascontiguousarray(inside), cv2.DIST_L2, 5)
     weight = np.clip(away / _FEATHER_PX, 0, 1)[..., None].astype(np.float32)
-    blurred = cv2.GaussianBlur(sharp, (0, 0), 45)
+    small = cv2.resize(sharp, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+    blurred = cv2.resize(cv2.GaussianBlur(small, (0, 0), _BLUR_PX / 8), _CANVAS, interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.rint(weight * sharp + (1 - weight) * blurred), dtype=np.uint8)
+
+
+def _nv12(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """Luma (H, W) and chroma (H/2, W/2, 2): as cameras have it, and half the work to warp."""
+    height, width = pixels.shape[:2]
+    planes = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    return planes[:height], np.ascontiguousarray(chroma.transpose(1, 2, 0))
+
+
+def _warp(canvas: Pixels, view: np.ndarray, size: tuple[int, int]) -> Pixels:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(canvas, view, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _halved(view: np.ndarray) -> np.ndarray:
+    """The same view between the half-size planes, whose pixel k lies between the pixels 2k and 2k + 1."""
+    turn, shift = view[:, :2], view[:, 2]
+    return np.hstack([turn, ((turn @ [0.5, 0.5] + shift - 0.5) / 2)[:, None]])
 
 
 def _waves(seconds: float, *waves: tuple[float, float, float]) -> float:
