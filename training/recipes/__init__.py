@@ -1,0 +1,1 @@
+"""One module per network: a `Config` dataclass (the recipe's options) and `train(config)`."""
