@@ -1,4 +1,4 @@
-"""The recorder: H.264 (VP8 in WebM) with the source's sound, in a file that plays wherever the program is stopped."""
+"""The recorder: H.264 (VP9 in WebM) with the source's sound, in a file that plays wherever the program is stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # Sound and picture are interleaved; where the sound has ended, the picture waits no longer than this (microseconds).
 _COMMON = {"flush_packets": "1", "max_interleave_delta": "1000000"}
-_VP8 = {"deadline": "realtime", "cpu-used": "10", "crf": "12", "b": "8M", "lag-in-frames": "0", "threads": "2"}
+_VP9 = {
+    "deadline": "realtime",
+    "cpu-used": "8",
+    "crf": "24",
+    "b": "0",
+    "lag-in-frames": "0",
+    "row-mt": "1",
+    "threads": "2",
+}
 
 
 class VideoFileSink(Sink):
@@ -83,8 +91,8 @@ class VideoFileSink(Sink):
         try:
             encoder = VideoEncoder(
                 output,
-                "libvpx" if webm else "libx264",
-                _VP8 if webm else x264_options(frame.size),
+                "libvpx-vp9" if webm else "libx264",
+                _VP9 if webm else x264_options(frame.size),
                 frame.size,
                 self._options.rate,
             )
