@@ -67,7 +67,9 @@ class Demo(Source):
     def __init__(self, duration: float | None = DURATION_S) -> None:
         self.frames = None if duration is None else round(duration * RATE)
         self._closed = threading.Event()
-        self._canvases = [_nv12(_canvas(portrait, _read(portrait))) for portrait in _PORTRAITS]
+        self._canvases = [_planes(_canvas(portrait, _read(portrait))) for portrait in _PORTRAITS]
+        self._i420 = np.empty((SIZE[1] * 3 // 2, SIZE[0]), np.uint8)
+        self._planes = _planes(self._i420)
         extent = SIZE[1] + _NOISE_SHIFT, SIZE[0] + _NOISE_SHIFT
         noise = np.random.default_rng(0).normal(_NOISE_OFFSET, _NOISE_LEVELS, extent)
         self._noise = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
@@ -79,15 +81,17 @@ class Demo(Source):
             yield Frame(self.picture(index), index, index / RATE, time.perf_counter())
 
     def picture(self, index: int) -> Pixels:
-        """(720, 1280, 3) uint8 RGB, frame `index` of the demo."""
+        """(720, 1280, 3) uint8 RGB, frame `index` of the demo (not from two threads at once)."""
         seconds = index / RATE
-        luma, chroma = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
-        view = _view(seconds)
-        luma, chroma = _warp(luma, view, SIZE), _warp(chroma, _halved(view), (SIZE[0] // 2, SIZE[1] // 2))
+        view, gain = _view(seconds), _exposure(seconds)
+        canvas = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
+        for plane, out, place in zip(canvas, self._planes, (view, _halved(view), _halved(view)), strict=True):
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(plane, place, out.shape[::-1], dst=out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         x, y = index * 29 % _NOISE_SHIFT, index * 47 % _NOISE_SHIFT
-        noise, gain = self._noise[y : y + SIZE[1], x : x + SIZE[0]], _exposure(seconds)
-        luma = cv2.addWeighted(luma, gain, noise, 1.0, _BLACK * (1 - gain) - _NOISE_OFFSET)
-        return np.asarray(cv2.cvtColorTwoPlane(luma, chroma, cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)
+        noise, luma = self._noise[y : y + SIZE[1], x : x + SIZE[0]], self._planes[0]
+        cv2.addWeighted(luma, gain, noise, 1.0, _BLACK * (1 - gain) - _NOISE_OFFSET, dst=luma)
+        return np.asarray(cv2.cvtColor(self._i420, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
 
     def close(self) -> None:
         self._closed.set()
@@ -114,7 +118,10 @@ def _read(portrait: _Portrait) -> Pixels:
 
 
 def _canvas(portrait: _Portrait, pixels: Pixels) -> Pixels:
-    """The enlarged portrait with its face in the middle, running out into a blurred continuation of itself."""
+    """The enlarged portrait with its face in the middle, running out into a blurred continuation of itself.
+
+    (3/2 H, W) uint8 I420: as cameras have it, and half the work to move.
+    """
     scaled = cv2.resize(pixels, None, fx=portrait.scale, fy=portrait.scale, interpolation=cv2.INTER_CUBIC)
     height, width = scaled.shape[:2]
     left = round(_CANVAS[0] / 2 - portrait.face[0] * portrait.scale)
@@ -128,20 +135,15 @@ def _canvas(portrait: _Portrait, pixels: Pixels) -> Pixels:
     weight = np.clip(away / _FEATHER_PX, 0, 1)[..., None].astype(np.float32)
     small = cv2.resize(sharp, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
     blurred = cv2.resize(cv2.GaussianBlur(small, (0, 0), _BLUR_PX / 8), _CANVAS, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(np.rint(weight * sharp + (1 - weight) * blurred), dtype=np.uint8)
+    canvas = np.asarray(np.rint(weight * sharp + (1 - weight) * blurred), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
 
 
-def _nv12(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """Luma (H, W) and chroma (H/2, W/2, 2): as cameras have it, and half the work to warp."""
-    height, width = pixels.shape[:2]
-    planes = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
-    chroma = planes[height:].reshape(2, height // 2, width // 2)
-    return planes[:height], np.ascontiguousarray(chroma.transpose(1, 2, 0))
-
-
-def _warp(canvas: Pixels, view: np.ndarray, size: tuple[int, int]) -> Pixels:
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(canvas, view, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+def _planes(i420: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Views of luma (H, W) and the two chroma planes (H/2, W/2) in an I420 picture (3/2 H, W)."""
+    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
+    chroma = i420[height:].reshape(2, height // 2, width // 2)
+    return i420[:height], chroma[0], chroma[1]
 
 
 def _halved(view: np.ndarray) -> np.ndarray:
