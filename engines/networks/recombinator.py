@@ -68,6 +68,7 @@ class Recombinator(nn.Module):
     def read(self, heat: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Points in crop pixels, and the logits of confidence and face, of `heat_maps`' result."""
         points, mass = local_soft_argmax(heat)
+        mass = mass.detach()  # the confidence reads the map's sharpness, it must not shape it
         confidence = self.doubt(features) + functional.softplus(self.focus) * torch.log(mass / (1.0001 - mass))
         return points, confidence, self.face(features)[:, 0]
 

@@ -1,0 +1,169 @@
+"""The live landmark network: 81 points of a 112-pixel grey crop, trained on hand-made and pseudo-labels.
+
+python -m training landmarks [--minutes 90] [--resume]     train, export, measure
+python -m training landmarks --export                      export the last checkpoint
+python -m training landmarks --evaluate                    measure the exported network and its peer
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.networks.recombinator import GRID, SIZE, STRIDE, Recombinator
+from realtime.geometry.topology import EYES, HAIRLINE, JAW, KEYPOINTS, LIPS
+from training import data
+from training.augment import degraded, jittered_crop, mirrored, misplaced_crop, occluded
+from training.run import Batch, Optimisation, RunOptions, Tensors, fit
+
+HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
+FAIR_ERROR = 3.0  # crop pixels: the confidence predicts 1 / (1 + (error / FAIR_ERROR)²)
+OUTSIDE = 2.0  # points further outside the crop than this many pixels are not asked for
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train the live landmark network."""
+
+    run: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: RunOptions(minutes=90.0))
+    batch_size: int = 64
+    negatives: float = 0.12
+    """Share of each batch that shows no face, or one badly out of place."""
+    export: bool = False
+    """Only export the last checkpoint."""
+    evaluate: bool = False
+    """Only measure the exported network on the held-out people."""
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
+class Share:
+    """How often a set is drawn, and how far its labels are trusted."""
+
+    faces: data.FaceSet
+    chance: float
+    trust: float
+    jaw_trust: float
+
+
+def point_weights() -> np.ndarray:
+    """(81,) float32: lids and lips move most and are looked at most; the hairline is a model's guess."""
+    weights = np.ones(KEYPOINTS, np.float32)
+    weights[EYES] = 1.5
+    weights[LIPS] = 1.25
+    weights[HAIRLINE] = 0.5
+    return weights
+
+
+class Samples:
+    """Batches of crops: image (B, 1, 112, 112), points (B, 81, 2), weights (B, 81) with 0 = no label, face (B,)."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        sets = data.faces_300w(), data.faces_muxspace(), data.faces_ytf(), data.faces_video()
+        self._shares = [
+            Share(sets[0], 0.45, 1.0, 1.0),
+            Share(sets[1], 0.30, 0.8, 0.6),
+            Share(sets[2], 0.15, 0.6, 0.3),
+            Share(sets[3], 0.10, 0.8, 0.6),
+        ]
+        self._train = [share.faces.training() for share in self._shares]
+        self._chances = np.array([share.chance for share in self._shares])
+        self._weights = point_weights()
+        self._backgrounds = data.Backgrounds([sets[2], sets[3]])
+
+    @cached_property
+    def _pictures(self) -> list[dict[int, np.ndarray]]:
+        """Every training picture decoded once, in the process that uses them."""
+        shares = zip(self._shares, self._train, strict=True)
+        return [{i: share.faces.grey(i) for i in train} for share, train in shares]
+
+    def __call__(self, number: int) -> Batch:
+        rng = np.random.default_rng([self._config.run.seed, number])
+        drawn = [self._negative(rng) if n else self._face(rng) for n in self._which(rng)]
+        image, points, weights, face = (np.stack(column) for column in zip(*drawn, strict=True))
+        return {"image": image[:, None], "points": points, "weights": weights, "face": face}
+
+    def _which(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.random(self._config.batch_size) < self._config.negatives
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Share, np.ndarray, np.ndarray]:
+        which = rng.choice(len(self._shares), p=self._chances)
+        index = rng.choice(self._train[which])
+        share = self._shares[which]
+        return share, self._pictures[which][index], share.faces.points[index]
+
+    def _face(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
+        share, picture, points = self._draw(rng)
+        crop = jittered_crop(points, SIZE, rng)
+        image, points = crop.cut(picture), crop.into(points)
+        if rng.random() < 0.5:
+            image, points = mirrored(image, points)
+        if rng.random() < 0.25:
+            image = occluded(image, rng, self._backgrounds.sample(rng, SIZE))
+        weights = self._weights * share.trust
+        weights[JAW] *= share.jaw_trust / share.trust
+        outside = np.maximum(-points, points - (SIZE - 1)).max(axis=1)
+        weights[~(outside <= OUTSIDE)] = 0  # NaN, too
+        points = np.nan_to_num(points).astype(np.float32)
+        return degraded(image, rng), points, weights, np.float32(1)
+
+    def _negative(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
+        kind = rng.random()
+        if kind < 0.5:
+            image = self._backgrounds.sample(rng, SIZE)
+        elif kind < 0.55:
+            image = np.full((SIZE, SIZE), rng.integers(0, 256), np.uint8)
+        else:
+            _, picture, points = self._draw(rng)
+            image = misplaced_crop(points, SIZE, rng).cut(picture)
+        nothing = np.zeros((KEYPOINTS, 2), np.float32)
+        return degraded(image, rng), nothing, np.zeros(KEYPOINTS, np.float32), np.float32(0)
+
+
+def loss(model: nn.Module, batch: Tensors) -> Tensors:
+    """Heat-map cross-entropy, point distance, and the two scores' own errors.
+
+    0.5 · cross-entropy to a Gaussian + 0.35 · distance in pixels, per labelled point; the confidence learns the error
+    just made (its gradient stops there), the face score what kind of crop it was.
+    """
+    heat, features = model.heat_maps(batch["image"].float())
+    points, confidence, face = model.read(heat, features)
+    weights, truth = batch["weights"], batch["points"]
+    total = weights.sum().clamp(min=1)
+    entropy = -(gaussian_maps(truth) * functional.log_softmax(heat.flatten(2), dim=2)).sum(dim=2)
+    distance = (points - truth).norm(dim=2)
+    fair = 1 / (1 + (distance.detach() / FAIR_ERROR) ** 2)
+    known = (weights > 0).float()
+    absent = (1 - batch["face"])[:, None].expand_as(known) * 0.3
+    doubt = functional.binary_cross_entropy_with_logits(confidence, fair * known, weight=known + absent)
+    face_loss = functional.binary_cross_entropy_with_logits(face, batch["face"])
+    entropy, distance = (entropy * weights).sum() / total, (distance * weights).sum() / total
+    return {
+        "loss": 0.5 * entropy + 0.35 * distance + 0.5 * doubt + 0.5 * face_loss,
+        "entropy": entropy,
+        "distance_px": distance,
+        "doubt": doubt,
+        "face": face_loss,
+    }
+
+
+def gaussian_maps(points: Tensor) -> Tensor:
+    """(B, K, 784) Gaussians of HEAT_SIGMA around (B, K, 2) crop pixels, each summing to 1 over the grid."""
+    centres = STRIDE * torch.arange(GRID, device=points.device) + (STRIDE - 1) / 2
+    logits = -((points[..., None] - centres) ** 2) / (2 * HEAT_SIGMA**2)
+    chances = functional.softmax(logits, dim=3)
+    return (chances[:, :, 1, :, None] * chances[:, :, 0, None, :]).flatten(2)
+
+
+def train(config: Config) -> None:
+    """Runs what the options ask for; see the module's text."""
+    model = Recombinator()
+    fit("landmarks", model, Samples(config), loss, config.run, Optimisation(learning_rate=config.learning_rate))
