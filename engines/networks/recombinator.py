@@ -94,14 +94,16 @@ def local_soft_argmax(heat: Tensor) -> tuple[Tensor, Tensor]:
     """
     batch, count, rows, columns = heat.shape
     chances = functional.softmax(heat.flatten(2), dim=2)
-    peak = chances.argmax(dim=2, keepdim=True)
+    peak = chances.argmax(dim=2, keepdim=True).to(heat.dtype)
+    peak_y = torch.floor(peak / columns)
+    peak_x = peak - columns * peak_y
     chances = chances.reshape(batch, count, rows, columns)
-    cell = torch.arange(columns, device=heat.device)
-    near_x = ((cell - peak % columns).abs() <= WINDOW).to(heat.dtype)
-    near_y = ((cell - torch.div(peak, columns, rounding_mode="floor")).abs() <= WINDOW).to(heat.dtype)
+    cell = torch.arange(columns, device=heat.device, dtype=heat.dtype)
+    near_x = ((cell - peak_x).abs() <= WINDOW).to(heat.dtype)
+    near_y = ((cell - peak_y).abs() <= WINDOW).to(heat.dtype)
     window = chances * near_x[:, :, None, :] * near_y[:, :, :, None]
     mass = window.sum(dim=(2, 3))
-    centres = STRIDE * cell.to(heat.dtype) + (STRIDE - 1) / 2
+    centres = STRIDE * cell + (STRIDE - 1) / 2
     x = (window.sum(dim=2) * centres).sum(dim=2) / mass
     y = (window.sum(dim=3) * centres).sum(dim=2) / mass
     return torch.stack([x, y], dim=2), mass

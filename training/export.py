@@ -1,0 +1,73 @@
+"""From a trained torch module to the deployed file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+OPSET = 17
+
+
+def export(
+    module: nn.Module, path: Path, inputs: dict[str, np.ndarray], outputs: tuple[str, ...], dynamic: bool = True
+) -> None:
+    """Writes `path` (.onnx) and, beside it, the answers torch gives to `inputs` (.check.npz: in_0.., out_0..).
+
+    Initialisers keep their names in `state_dict`, so that `load_weights` reads the same file back.
+
+    Args:
+        module: in eval mode, on the CPU.
+        path: NAME.onnx.
+        inputs: input name → float32 example, batch first; also what the reference answers are made of.
+        outputs: names of the module's results, in order.
+        dynamic: take any number of rows, not only the example's.
+    """
+    tensors = tuple(torch.from_numpy(value) for value in inputs.values())
+    axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if dynamic else None
+    torch.onnx.export(
+        module,
+        tensors,
+        str(path),
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
+        training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fuse the norms into nameless weights
+        do_constant_folding=False,
+    )
+    _part_shared_weights(path)
+    with torch.no_grad():
+        answers = module(*tensors)
+    answers = answers if isinstance(answers, tuple) else (answers,)
+    arrays = {f"in_{i}": value for i, value in enumerate(inputs.values())}
+    arrays |= {f"out_{i}": value.numpy() for i, value in enumerate(answers)}
+    np.savez_compressed(path.with_suffix(".check.npz"), **arrays)
+
+
+def load_weights(module: nn.Module, path: Path) -> nn.Module:
+    """`module` with the weights of an exported file, in eval mode. Raises KeyError where a weight is not in it."""
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    wanted = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
+    module.load_state_dict({name: torch.from_numpy(stored[name].copy()) for name in wanted}, strict=False)
+    return module.eval()
+
+
+def _part_shared_weights(path: Path) -> None:
+    """The exporter stores equal weights once and refers to them; here each gets its own initialiser again."""
+    model = onnx.load(path)
+    graph = model.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [n for n in graph.node if n.op_type == "Identity" and n.input[0] in stored]:
+        twin = onnx.TensorProto()
+        twin.CopyFrom(stored[node.input[0]])
+        twin.name = node.output[0]
+        graph.initializer.append(twin)
+        graph.node.remove(node)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
