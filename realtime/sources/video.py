@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
@@ -32,18 +31,21 @@ class VideoFile(Source):
         location: path or address.
         loop: start again at the end; time and index go on.
         timeout: seconds to wait for an address to answer; None: wait.
+        name: what messages call it, if not `location`.
 
     Raises:
         InputError: there is nothing there, or no video in it.
     """
 
-    def __init__(self, location: str, loop: bool = False, timeout: float | None = None) -> None:
-        self._location, self._loop, self._timeout = location, loop, timeout
+    def __init__(
+        self, location: str, loop: bool = False, timeout: float | None = None, name: str | None = None
+    ) -> None:
+        self._location, self._loop, self._timeout, self._name = location, loop, timeout, name or location
         self._closed = threading.Event()
         self._busy = threading.Lock()  # held while the decoder runs: the container must not be closed under it
-        self._container = open_container(location, timeout=timeout)
+        self._container = open_container(location, timeout, name)
         try:
-            stream = video_stream(self._container, location)
+            stream = video_stream(self._container, self._name)
             self._pictures = self._decoded(self._container, stream)
             self._first = next(self._pictures, None)
         except BaseException:
@@ -51,7 +53,7 @@ class VideoFile(Source):
             raise
         if self._first is None:
             self._container.close()
-            raise InputError(f"{location} holds no picture that can be decoded: choose another file.")
+            raise InputError(f"{self._name} holds no picture that can be decoded: choose another file.")
         self.size = self._first[0].shape[1], self._first[0].shape[0]
         rate = stream.average_rate or stream.guessed_rate
         self.rate = float(rate) if rate else None
@@ -82,8 +84,8 @@ class VideoFile(Source):
             following = None if self._closed.is_set() else next(self._pictures, None)
             if following is None and self._loop and not self._closed.is_set():
                 self._container.close()
-                self._container = open_container(self._location, timeout=self._timeout)
-                self._pictures = self._decoded(self._container, video_stream(self._container, self._location))
+                self._container = open_container(self._location, self._timeout, self._name)
+                self._pictures = self._decoded(self._container, video_stream(self._container, self._name))
                 following = next(self._pictures, None)
             if following is None or self._closed.is_set():
                 self._container.close()
@@ -133,14 +135,14 @@ class MediaClock:
         return now
 
 
-def open_container(location: str, timeout: float | None = None, **options: Any) -> InputContainer:
-    """Open a file, address or device for reading.
+def open_container(location: str, timeout: float | None = None, name: str | None = None) -> InputContainer:
+    """Open a file or address for reading; `name` is what messages call it, if not `location`.
 
     Raises:
         InputError: one sentence on why that is not possible.
     """
     path = Path(location)
-    if "://" not in location and not options:
+    if "://" not in location:
         if path.is_dir():
             raise InputError(f"{location} is a folder, not a video: use images:{location} for the pictures in it.")
         if not path.exists():
@@ -148,19 +150,23 @@ def open_container(location: str, timeout: float | None = None, **options: Any) 
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{location} is empty: choose another file.")
     try:
-        container: InputContainer = av.open(location, timeout=timeout, metadata_errors="ignore", **options)
+        container: InputContainer = av.open(location, timeout=timeout, metadata_errors="ignore")
     except av.error.PermissionError as error:
-        raise InputError(f"{location} may not be read: change its permissions or choose another file.") from error
+        raise InputError(
+            f"{name or location} may not be read: change its permissions or choose another file."
+        ) from error
     except av.error.InvalidDataError as error:
         raise InputError(
-            f"{location} is not a video that can be read, or a piece is missing: choose another."
+            f"{name or location} is not a video that can be read, or a piece is missing: choose another."
         ) from error
     except av.FFmpegError as error:
-        raise InputError(f"{location} cannot be opened ({error.strerror}): check the path or address.") from error
+        raise InputError(
+            f"{name or location} cannot be opened ({error.strerror}): check the path or address."
+        ) from error
     return container
 
 
-def video_stream(container: InputContainer, location: str) -> VideoStream:
+def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The first stream that moves (cover pictures of music do not).
 
     Raises:
@@ -169,7 +175,7 @@ def video_stream(container: InputContainer, location: str) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
             return stream
-    raise InputError(f"{location} has no picture in it{', only sound' if container.streams.audio else ''}: "
+    raise InputError(f"{name} has no picture in it{', only sound' if container.streams.audio else ''}: "
                      "choose a video.")  # fmt: skip
 
 

@@ -1,0 +1,91 @@
+"""Where frames come from. `open_source` makes a source from one string; each kind has its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from realtime.errors import InputError
+from realtime.sources.base import Source, SourceOptions
+from realtime.sources.camera import open_camera
+from realtime.sources.demo import DURATION_S, Demo
+from realtime.sources.devices import Device, Mode, list_devices
+from realtime.sources.image import ImageFolder, is_image, open_image, read_image
+from realtime.sources.memory import Memory
+from realtime.sources.network import open_address
+from realtime.sources.video import VideoFile
+from realtime.sources.wrapped import Detached, Limited, Paced
+
+__all__ = [
+    "KNOWN",
+    "Demo",
+    "Detached",
+    "Device",
+    "ImageFolder",
+    "Limited",
+    "Memory",
+    "Mode",
+    "Paced",
+    "Source",
+    "SourceOptions",
+    "VideoFile",
+    "list_devices",
+    "open_source",
+    "read_image",
+]
+
+KNOWN = "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, demo, auto"
+
+
+def open_source(spec: str, options: SourceOptions | None = None) -> Source:
+    """Open what a string names: see `KNOWN`; `auto` is a camera where there is one, else the demo.
+
+    Raises:
+        InputError: one sentence on what is wrong with it.
+    """
+    if not spec:
+        raise InputError(f"No source was named: use {KNOWN}.")
+    options = options or SourceOptions()
+    source = _opened(spec, options)
+    if options.limit_s is not None or options.limit_frames is not None:
+        source = Limited(source, options.limit_s, options.limit_frames)
+    return Paced(source) if options.paced and not source.live else source
+
+
+def _opened(spec: str, options: SourceOptions) -> Source:
+    scheme, _, argument = spec.partition(":")
+    if not Path(spec).exists():
+        if argument.startswith("//"):
+            return open_address(spec, options)
+        if scheme in _KINDS:
+            return _KINDS[scheme](argument, options)
+        # one letter is a drive of Windows
+        if argument and len(scheme) > 1 and scheme.isalnum():
+            raise InputError(f"There is no source of the kind {scheme} (in {spec}): use {KNOWN}.")
+    return open_image(Path(spec), options) if is_image(Path(spec)) else VideoFile(spec, loop=options.loop)
+
+
+def _open_folder(argument: str, options: SourceOptions) -> Source:
+    if not argument:
+        raise InputError("No folder was named after images: use images:FOLDER.")
+    return ImageFolder(Path(argument), rate=options.rate, loop=options.loop)
+
+
+def _open_demo(argument: str, options: SourceOptions) -> Source:
+    if argument:
+        raise InputError(f"The demo takes no argument (demo:{argument} was given): use demo.")
+    endless = options.loop or options.limit_s is not None or options.limit_frames is not None
+    return Demo(None if endless else DURATION_S)
+
+
+def _open_auto(argument: str, options: SourceOptions) -> Source:
+    usable = any(device.trouble is None for device in list_devices())
+    return open_camera(argument, options) if usable else _open_demo("", options)
+
+
+_KINDS: dict[str, Callable[[str, SourceOptions], Source]] = {
+    "camera": open_camera,
+    "images": _open_folder,
+    "demo": _open_demo,
+    "auto": _open_auto,
+}
