@@ -41,16 +41,19 @@ class Crop:
             matrix = self.matrix.copy()
             matrix[:, 2] += matrix[:, :2] @ (0.5 * (scale - 1))
             matrix[:, :2] *= scale
-            return cv2.warpAffine(small, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR, borderMode=border)
-        return cv2.warpAffine(pixels, self.matrix, (self.size, self.size), flags=cv2.INTER_LINEAR, borderMode=border)
+            pixels = small
+        else:
+            matrix = self.matrix
+        size = (self.size, self.size)
+        return np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) frame pixels → crop pixels."""
-        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2])
 
     def back(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) crop pixels → frame pixels."""
-        return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+        return np.asarray((points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T)
 
 
 def square_crop(centre: np.ndarray, side: float, roll_deg: float, size: int) -> Crop:

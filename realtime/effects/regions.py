@@ -1,0 +1,66 @@
+"""Soft masks on the flat face: where the eyes and the inner mouth are, and how the edge fades."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from realtime.frame import Floats
+from realtime.geometry.mesh import OUTLINE, layout
+from realtime.geometry.topology import BROWS, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+
+SIZE = 256
+# in eye distances
+_EYE_GROWTH = 0.07
+_EYE_BLUR = 0.035
+_MOUTH_BLUR = 0.02
+_EDGE = 0.16
+
+
+def eye_unit() -> float:
+    """The eye distance on the layout, whose side is 1."""
+    points = layout()
+    return float(np.linalg.norm(points[36] - points[45]))
+
+
+def regions() -> Floats:
+    """(SIZE, SIZE, 4) float32 in [0, 1]: eyes with their lids, inner mouth, inside the feathered edge, 1."""
+    points, unit = layout(), eye_unit()
+    eyes = np.zeros((SIZE, SIZE), np.float32)
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        eyes = np.maximum(eyes, _filled(points[eye]))
+    reach = 2 * round(_EYE_GROWTH * unit * SIZE) + 1
+    eyes = cv2.dilate(eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    mouth = _filled(points[INNER_LIPS])
+    distance = cv2.distanceTransform((_filled(points[OUTLINE]) > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    edge = np.clip(distance / (_EDGE * unit * SIZE), 0, 1)
+    return np.dstack(
+        [
+            _blurred(eyes, _EYE_BLUR * unit),
+            _blurred(mouth, _MOUTH_BLUR * unit),
+            edge * edge * (3 - 2 * edge),
+            np.ones((SIZE, SIZE), np.float32),
+        ]
+    ).astype(np.float32)
+
+
+def skin() -> Floats:
+    """(SIZE, SIZE) float32, 1 where there is plain skin: inside the outline, not on eyes, brows or lips."""
+    points, unit = layout(), eye_unit()
+    plain = _filled(points[OUTLINE])
+    features = np.zeros_like(plain)
+    for part in (LEFT_EYE, RIGHT_EYE, BROWS[:5], BROWS[5:], OUTER_LIPS):
+        features = np.maximum(features, _filled(cv2.convexHull(points[part])[:, 0]))
+    reach = 2 * round(0.06 * unit * SIZE) + 1
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return np.asarray(cv2.erode(plain, shape) * (1 - cv2.dilate(features, shape)), np.float32)
+
+
+def _filled(polygon: np.ndarray) -> Floats:
+    mask = np.zeros((SIZE, SIZE), np.float32)
+    cv2.fillPoly(mask, [np.round(polygon * SIZE * 16 - 8).astype(np.int32)], 1.0, shift=4)
+    return mask
+
+
+def _blurred(mask: np.ndarray, radius: float) -> np.ndarray:
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), radius * SIZE))

@@ -1,0 +1,97 @@
+"""Colours: the drawn face takes the live face's light and skin tone, and keeps its own detail.
+
+Both faces are sampled on a coarse grid of the flat face and blurred over plain skin, in Lab, which leaves light and
+tone; the live one is averaged over time. The drawn colour is gain · (source - source's tone) + live tone, the gain
+being the ratio of the two skins' contrasts, clamped. (Reinhard et al. 2001, made local.)
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+from realtime.effects.regions import skin
+from realtime.frame import Floats, Pixels
+from realtime.geometry.mesh import layout
+from realtime.geometry.thin_plate import thin_plate_weights
+
+GRID = 32
+_BLUR_CELLS = 5.0
+_MEMORY_S = 0.3
+_GAIN = (0.7, 1.4)
+
+
+class Tone:
+    """Light, tone and contrast of a face.
+
+    Attributes:
+        low: (GRID, GRID, 3) float32 Lab, blurred over skin.
+        contrast: standard deviation of L over skin after `low` is taken away.
+    """
+
+    def __init__(self, pixels: Pixels, points: Floats) -> None:
+        """Measure (H, W, 3) RGB `pixels` with (81, 2) keypoints."""
+        lab = _sampled(pixels, points)
+        weight = _skin()
+        self.low = _smooth(lab, weight)
+        detail = (lab - self.low)[..., 0]
+        self.contrast = float(np.sqrt((weight * detail**2).sum() / weight.sum()))
+
+
+class Relight:
+    """The running tone of one live face."""
+
+    def __init__(self) -> None:
+        self._low: Floats | None = None
+        self._contrast = 0.0
+        self._time = 0.0
+
+    def transfer(self, tone: Tone, source: Tone, time_s: float) -> Floats:
+        """(GRID, GRID, 4) float32 for shaders/warp.frag: RGB offset in 0..1 and gain.
+
+        Args:
+            tone: of the live face, now.
+            source: of the face that is drawn.
+            time_s: media time; tones of the last 0.3 s are averaged.
+        """
+        share = 1.0 if self._low is None else float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
+        self._low = tone.low if self._low is None else self._low + share * (tone.low - self._low)
+        self._contrast += share * (tone.contrast - self._contrast)
+        self._time = time_s
+        gain = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_GAIN))
+        out = np.empty((GRID, GRID, 4), np.float32)
+        out[..., :3] = _rgb(self._low) - gain * _rgb(source.low)
+        out[..., 3] = gain
+        return out
+
+
+@cache
+def _grid_weights() -> Floats:
+    """(GRID², 81) keypoints → places of the grid's cell centres."""
+    centres = (np.arange(GRID) + 0.5) / GRID
+    at = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
+    return thin_plate_weights(layout(), at)
+
+
+@cache
+def _skin() -> Floats:
+    return np.asarray(cv2.resize(skin(), (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _sampled(pixels: Pixels, points: Floats) -> Floats:
+    at = (_grid_weights() @ points.astype(np.float32)).reshape(GRID, GRID, 2)
+    at = np.clip(at, -1, [pixels.shape[1], pixels.shape[0]]).astype(np.float32)
+    colours = cv2.remap(pixels, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+
+def _smooth(lab: Floats, weight: Floats) -> Floats:
+    padded = cv2.GaussianBlur(lab * weight[..., None], (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_CONSTANT)
+    total = cv2.GaussianBlur(weight, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(padded / np.maximum(total, 1e-4)[..., None], np.float32)
+
+
+def _rgb(lab: Floats) -> Floats:
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB))

@@ -1,0 +1,186 @@
+"""Swap: the face of a photo on the live head, moving as the live face does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engines.lstsq import solve
+from realtime.controls import Settings
+from realtime.effects.base import Effect
+from realtime.effects.expression import (
+    Residual,
+    into_source,
+    match_mouth,
+    shape_gain,
+    solve_weights,
+)
+from realtime.effects.photo import Person, View
+from realtime.effects.regions import regions
+from realtime.effects.relight import GRID, Relight, Tone
+from realtime.frame import Drawn, Face, Floats, Frame
+from realtime.geometry.mesh import face_mesh, layout
+from realtime.geometry.topology import LANDMARKS
+from realtime.geometry.views import asymmetry, view_depth
+from realtime.render import gl
+from realtime.render.canvas import Canvas, Warp
+
+# Another view is taken only when it fits the pose better by this much, and fades in over so many frames.
+_HYSTERESIS = 0.15
+_FADE_FRAMES = 5
+# The far side of the jaw fades out between these yaws, in degrees.
+_SIDE_FADE_DEG = (30.0, 55.0)
+# Skin is drawn where the landmarks are trusted: transparent at the first, opaque from the second confidence on.
+_TRUST = (0.08, 0.25)
+_STRETCH_FADE = (0.02, 0.12)
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    """What is remembered of one live face."""
+
+    slot: int
+    person: Person
+    view: int
+    previous: int
+    affines: Floats | None = None
+    fade: int = _FADE_FRAMES
+    residuals: dict[int, Residual] = field(default_factory=dict)
+    relight: Relight = field(default_factory=Relight)
+
+
+class Swap(Effect):
+    """Draws `people` on the live faces: the first face takes the first person (plus `settings.face`), and so on."""
+
+    synthetic = True
+
+    def __init__(self, people: tuple[Person, ...], live_eyes: bool = True, live_mouth: bool = True) -> None:
+        self._people = people
+        self._live_eyes, self._live_mouth = live_eyes, live_mouth
+        self._mesh = face_mesh()
+        self._tracks: dict[int, _Track] = {}
+        masks = regions()
+        self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
+        self._regions.upload(np.ascontiguousarray(np.round(masks * 255).astype(np.uint8)))
+        self._transfer = gl.Texture((GRID, GRID), floating=True)
+        self._textures: dict[int, gl.Texture] = {}
+        self._gain: tuple[float | None, Floats] = (None, shape_gain(None))
+
+    def draw(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> dict[int, Drawn]:
+        self._forget(faces)
+        drawn = {}
+        # the furthest face first: nearer ones, which are larger, cover it
+        for face in sorted(faces, key=lambda face: face.box[2]):
+            result = self._draw_face(canvas, frame, face, settings)
+            if result is not None:
+                drawn[face.id] = result
+        return drawn
+
+    def release(self) -> None:
+        for texture in (self._regions, self._transfer, *self._textures.values()):
+            texture.release()
+
+    def _draw_face(self, canvas: Canvas, frame: Frame, face: Face, settings: Settings) -> Drawn | None:
+        track = self._track(face, settings)
+        views = track.person.views
+        weights = np.broadcast_to(solve_weights(face.confidence), (len(views), LANDMARKS))
+        targets = np.broadcast_to(face.landmarks, (len(views), LANDMARKS, 2))
+        affines = solve(np.stack([view.solid[:LANDMARKS] for view in views]), targets, weights)
+        if np.isfinite(affines).all():
+            track.affines = affines
+        if track.affines is None:
+            return None
+        affines = track.affines  # the last good ones, where this frame's keypoints determine none
+        self._choose_view(track, asymmetry(face.points))
+        transfer = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
+        self._transfer.upload(transfer)
+        fading = track.fade / _FADE_FRAMES
+        layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
+        for index, opacity in layers:
+            points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
+            canvas.warp(self._layer(views[index], affines[index], points, face, opacity))
+        view = views[track.view]
+        return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
+
+    def _geometry(
+        self, track: _Track, index: int, affine: Floats, face: Face, time_s: float, settings: Settings
+    ) -> Floats:
+        """(81, 2) where the keypoints of a view are drawn."""
+        placed = track.person.views[index].solid @ affine[:, :3].T + affine[:, 3]
+        residual = into_source(affine, face.points - placed)
+        shape, expression = track.residuals.setdefault(index, Residual()).split(residual, time_s)
+        moved = self._shape_gain(settings.shape) * shape + settings.expression * expression
+        points = (placed + moved @ affine[:, :3].T).astype(np.float32)
+        return match_mouth(points, face.points, min(settings.expression, 1.0))
+
+    def _layer(self, view: View, affine: Floats, points: Floats, face: Face, opacity: float) -> Warp:
+        weights = self._mesh.weights
+        scale = float(np.linalg.norm(affine[0, :2]) * np.linalg.norm(affine[1, :2]))
+        return Warp(
+            self._mesh,
+            np.column_stack([weights @ points, view_depth(affine, weights @ view.solid)]),
+            weights @ view.points,
+            self._texture(view),
+            live=weights @ face.points,
+            trust=_smoothstep(*_TRUST, weights @ face.confidence),
+            regions=self._regions,
+            transfer=self._transfer,
+            density=1 / max(scale, 1e-6),
+            live_share=(float(self._live_eyes), float(self._live_mouth)),
+            stretch_fade=_STRETCH_FADE,
+            side_fade=_side_fade(face.pose.yaw),
+            opacity=opacity,
+        )
+
+    def _track(self, face: Face, settings: Settings) -> _Track:
+        track = self._tracks.get(face.id)
+        taken = {other.slot for other in self._tracks.values()}
+        slot = track.slot if track else next(i for i in range(len(taken) + 1) if i not in taken)
+        person = self._people[(slot + settings.face) % len(self._people)]
+        if track is None or track.person is not person:
+            turned = asymmetry(face.points)
+            best = min(range(len(person.views)), key=lambda i: (abs(person.views[i].asymmetry - turned), i))
+            # a mirrored photo flips moles and partings: taken at the start, too, only when it fits clearly better
+            plain = min(range(0, len(person.views), 2), key=lambda i: abs(person.views[i].asymmetry - turned))
+            gain = abs(person.views[plain].asymmetry - turned) - abs(person.views[best].asymmetry - turned)
+            first = best if gain > _HYSTERESIS else plain
+            track = self._tracks[face.id] = _Track(slot, person, first, first)
+        return track
+
+    def _choose_view(self, track: _Track, turned: float) -> None:
+        misfit = [abs(view.asymmetry - turned) for view in track.person.views]
+        best = int(np.argmin(misfit))
+        if misfit[track.view] - misfit[best] > _HYSTERESIS:
+            track.previous, track.view, track.fade = track.view, best, 0
+        track.fade = min(track.fade + 1, _FADE_FRAMES)
+
+    def _shape_gain(self, shape: float | None) -> Floats:
+        if shape != self._gain[0]:
+            self._gain = (shape, shape_gain(shape))
+        return self._gain[1]
+
+    def _texture(self, view: View) -> gl.Texture:
+        key = id(view)  # views live as long as the effect
+        if key not in self._textures:
+            height, width = view.pixels.shape[:2]
+            self._textures[key] = gl.Texture((width, height), mipmaps=True)
+            self._textures[key].upload(np.dstack([view.pixels, np.full((height, width), 255, np.uint8)]))
+        return self._textures[key]
+
+    def _forget(self, faces: tuple[Face, ...]) -> None:
+        here = {face.id for face in faces}
+        self._tracks = {number: track for number, track in self._tracks.items() if number in here}
+
+
+def _side_fade(yaw: float) -> tuple[float, float, float]:
+    """Layout x where the far side begins to fade and is gone, and how strongly: nothing below 30° yaw."""
+    strength = float(_smoothstep(*_SIDE_FADE_DEG, abs(yaw)))
+    points = layout()
+    axis, edge = float(points[30, 0]), float(points[16, 0] if yaw > 0 else points[0, 0])
+    return axis + 0.55 * (edge - axis), axis + 0.95 * (edge - axis), strength
+
+
+def _smoothstep(low: float, high: float, value: float | Floats) -> Floats:
+    share = np.clip((np.asarray(value, np.float32) - low) / (high - low), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)

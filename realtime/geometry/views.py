@@ -1,0 +1,43 @@
+"""How a head is turned, told from keypoints alone, and the third row that lets an affine hide surfaces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime.frame import Floats
+
+_AXIS = (28, 30, 33, 62)  # nose bridge to the middle of the mouth
+_LEFT, _RIGHT = slice(0, 4), slice(13, 17)
+
+
+def asymmetry(points: np.ndarray) -> float:
+    """-1 … 1, how much further the image-right end of the jaw lies from the face's axis than the image-left end.
+
+    0 for a frontal face; > 0 when the nose points to the image left. (Moniz et al. 2018, supplement S.3.)
+
+    Args:
+        points: (68 or more, 2) pixels.
+    """
+    axis = points[list(_AXIS)]
+
+    def distance(jaw: np.ndarray) -> float:
+        return float(((jaw[:, None] - axis[None]) ** 2).sum(axis=-1).mean())
+
+    left, right = distance(points[_LEFT]), distance(points[_RIGHT])
+    return (right - left) / max(right + left, 1e-9)
+
+
+def view_depth(affine: np.ndarray, points: np.ndarray) -> Floats:
+    """(V,) depth of source points as seen after an affine, in [-0.95, 0.95], the nearest smallest.
+
+    The affine's two rows are completed by their scaled cross product; with a depth that is known up to a factor only
+    the order of the result means anything, which is all that hiding surfaces needs.
+
+    Args:
+        affine: (2, 4) from [x y z 1] of the source to output pixels.
+        points: (V, 3) source points whose z grows away from the camera.
+    """
+    depth = points @ np.cross(affine[0, :3], affine[1, :3])
+    low, high = float(depth.min()), float(depth.max())
+    scaled: Floats = (1.9 * ((depth - low) / max(high - low, 1e-12)) - 0.95).astype(np.float32)
+    return scaled

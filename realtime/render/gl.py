@@ -1,0 +1,228 @@
+"""The few OpenGL objects the renderer needs: programs, textures, targets, meshes.
+
+Every object belongs to the context that is current when it is made, and is released once, by `release`. All pictures,
+textures and targets alike, hold the top row first: row 0 is the top of the picture and NDC y = -1.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from OpenGL import GL
+
+from realtime.errors import GraphicsError
+from realtime.frame import Floats, Pixels
+
+SHADERS = Path(__file__).resolve().parents[2] / "shaders"
+
+
+class Program:
+    """A linked pair of shaders, `shaders/NAME.vert` and `shaders/NAME.frag`.
+
+    Raises:
+        GraphicsError: a shader does not compile or link; the message ends with the driver's log.
+    """
+
+    def __init__(self, vertex: str, fragment: str) -> None:
+        self.id = GL.glCreateProgram()
+        for name, kind in ((f"{vertex}.vert", GL.GL_VERTEX_SHADER), (f"{fragment}.frag", GL.GL_FRAGMENT_SHADER)):
+            shader = GL.glCreateShader(kind)
+            GL.glShaderSource(shader, (SHADERS / name).read_text())
+            GL.glCompileShader(shader)
+            if not GL.glGetShaderiv(shader, GL.GL_COMPILE_STATUS):
+                raise GraphicsError(f"shader {name} does not compile: {GL.glGetShaderInfoLog(shader).decode()}")
+            GL.glAttachShader(self.id, shader)
+            GL.glDeleteShader(shader)
+        GL.glLinkProgram(self.id)
+        if not GL.glGetProgramiv(self.id, GL.GL_LINK_STATUS):
+            raise GraphicsError(f"{vertex} and {fragment} do not link: {GL.glGetProgramInfoLog(self.id).decode()}")
+        self._places: dict[str, int] = {}
+
+    def use(self, uniforms: Mapping[str, float | int | tuple[float, ...] | Texture]) -> None:
+        """Make current and set uniforms: numbers, tuples of 2 to 4 (vectors), and textures (units in order)."""
+        GL.glUseProgram(self.id)
+        unit = 0
+        for name, value in uniforms.items():
+            place = self._place(name)
+            if isinstance(value, Texture):
+                GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
+                GL.glBindTexture(GL.GL_TEXTURE_2D, value.id)
+                GL.glUniform1i(place, unit)
+                unit += 1
+            elif isinstance(value, int):
+                GL.glUniform1i(place, value)
+            elif isinstance(value, float):
+                GL.glUniform1f(place, value)
+            else:
+                (GL.glUniform2f, GL.glUniform3f, GL.glUniform4f)[len(value) - 2](place, *value)
+
+    def _place(self, name: str) -> int:
+        if name not in self._places:
+            self._places[name] = GL.glGetUniformLocation(self.id, name)
+        return self._places[name]
+
+    def release(self) -> None:
+        if self.id:
+            GL.glDeleteProgram(self.id)
+            self.id = 0
+
+
+class Texture:
+    """A 2D texture, clamped at its edges, sampled linearly.
+
+    Args:
+        size: (width, height).
+        mipmaps: trilinear sampling; `upload` then also builds the smaller levels.
+        floating: 16-bit float channels instead of 8-bit.
+    """
+
+    def __init__(self, size: tuple[int, int], mipmaps: bool = False, floating: bool = False) -> None:
+        self.size, self.mipmaps = size, mipmaps
+        self._kind = GL.GL_FLOAT if floating else GL.GL_UNSIGNED_BYTE
+        self.id = GL.glGenTextures(1)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.id)
+        inner = GL.GL_RGBA16F if floating else GL.GL_RGBA8
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, inner, *size, 0, GL.GL_RGBA, self._kind, None)
+        smaller = GL.GL_LINEAR_MIPMAP_LINEAR if mipmaps else GL.GL_LINEAR
+        for name, value in (
+            (GL.GL_TEXTURE_MIN_FILTER, smaller),
+            (GL.GL_TEXTURE_MAG_FILTER, GL.GL_LINEAR),
+            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_EDGE),
+            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
+        ):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+
+    def upload(self, picture: np.ndarray) -> None:
+        """Replace the whole texture by (H, W, 4) uint8 (or float32 for a floating one), contiguous."""
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.id)
+        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, *self.size, GL.GL_RGBA, self._kind, picture)
+        if self.mipmaps:
+            GL.glGenerateMipmap(GL.GL_TEXTURE_2D)
+
+    def release(self) -> None:
+        if self.id:
+            GL.glDeleteTextures([self.id])
+            self.id = 0
+
+
+class Target:
+    """A framebuffer to draw into: an 8-bit colour texture; on request a second, floating one and a depth buffer."""
+
+    def __init__(self, size: tuple[int, int], floating: bool = False, depth: bool = False) -> None:
+        self.size = size
+        self.id = GL.glGenFramebuffers(1)
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.id)
+        self.textures = [Texture(size)] + ([Texture(size, floating=True)] if floating else [])
+        points = [GL.GL_COLOR_ATTACHMENT0 + i for i in range(len(self.textures))]
+        for point, texture in zip(points, self.textures, strict=True):
+            GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, point, GL.GL_TEXTURE_2D, texture.id, 0)
+        GL.glDrawBuffers(len(points), points)
+        self._depth = 0
+        if depth:
+            self._depth = GL.glGenRenderbuffers(1)
+            GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, self._depth)
+            GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, GL.GL_DEPTH_COMPONENT24, *size)
+            GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, GL.GL_DEPTH_ATTACHMENT, GL.GL_RENDERBUFFER, self._depth)
+        if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
+            raise GraphicsError(f"this driver cannot draw into a {size[0]}x{size[1]} picture")
+
+    @property
+    def texture(self) -> Texture:
+        return self.textures[0]
+
+    def bind(self, viewport: tuple[int, int] | None = None) -> None:
+        """Draw here from now on, into the top-left `viewport` (width, height) or all of it."""
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.id)
+        GL.glViewport(0, 0, *(viewport or self.size))
+
+    def clear(self) -> None:
+        """Everything transparent black, depth at the far end. The target must be bound."""
+        GL.glClearColor(0, 0, 0, 0)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT | (GL.GL_DEPTH_BUFFER_BIT if self._depth else 0))
+
+    def read(self, out: Pixels | None = None) -> Pixels:
+        """(H, W, 4) uint8 RGBA, top row first."""
+        if out is None:
+            out = np.empty((self.size[1], self.size[0], 4), np.uint8)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self.id)
+        GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
+        GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, out)
+        return out
+
+    def read_floating(self) -> Floats:
+        """(H, W, 4) float32, the second attachment."""
+        out = np.empty((self.size[1], self.size[0], 4), np.float32)
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self.id)
+        GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT1)
+        GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_FLOAT, out)
+        return out
+
+    def copy_from(self, other: Target) -> None:
+        """Copy the colour of a target of the same size."""
+        width, height = self.size
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, other.id)
+        GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
+        GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self.id)
+        GL.glBlitFramebuffer(0, 0, width, height, 0, 0, width, height, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+
+    def release(self) -> None:
+        if self.id:
+            for texture in self.textures:
+                texture.release()
+            if self._depth:
+                GL.glDeleteRenderbuffers(1, [self._depth])
+            GL.glDeleteFramebuffers(1, [self.id])
+            self.id = 0
+
+
+class Mesh:
+    """Vertices that change every frame and an index list that does not.
+
+    Args:
+        layout: floats per attribute, in the order of the shader's `layout(location = i)`.
+        indices: (N, 3) triangles or (N, 2) lines, or None for points in order.
+    """
+
+    def __init__(self, layout: tuple[int, ...], indices: np.ndarray | None) -> None:
+        self._stride = 4 * sum(layout)
+        self._capacity = 0
+        self._vertices = GL.glGenBuffers(1)
+        self._indices = GL.glGenBuffers(1)
+        self.id = GL.glGenVertexArrays(1)
+        GL.glBindVertexArray(self.id)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        offset = 0
+        for location, floats in enumerate(layout):
+            GL.glEnableVertexAttribArray(location)
+            GL.glVertexAttribPointer(location, floats, GL.GL_FLOAT, GL.GL_FALSE, self._stride, ctypes.c_void_p(offset))
+            offset += 4 * floats
+        self._count = 0
+        self._shape = GL.GL_POINTS
+        if indices is not None:
+            self._shape = GL.GL_TRIANGLES if indices.shape[1] == 3 else GL.GL_LINES
+            self._count = indices.size
+            packed = np.ascontiguousarray(indices, np.uint32)
+            GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, self._indices)
+            GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STATIC_DRAW)
+        GL.glBindVertexArray(0)
+
+    def draw(self, vertices: Floats) -> None:
+        """Upload (V, sum of the layout) float32 vertices and draw."""
+        GL.glBindVertexArray(self.id)
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        packed = np.ascontiguousarray(vertices, np.float32)
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
+        if self._count:
+            GL.glDrawElements(self._shape, self._count, GL.GL_UNSIGNED_INT, None)
+        else:
+            GL.glDrawArrays(self._shape, 0, len(packed))
+        GL.glBindVertexArray(0)
+
+    def release(self) -> None:
+        if self.id:
+            GL.glDeleteVertexArrays(1, [self.id])
+            GL.glDeleteBuffers(2, [self._vertices, self._indices])
+            self.id = 0

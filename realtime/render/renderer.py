@@ -1,0 +1,169 @@
+"""The render stage: one context, one canvas, one effect per mode."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from realtime.controls import Mode, Settings
+from realtime.effects.base import Effect
+from realtime.effects.marks import Dots, Nothing, Wires
+from realtime.effects.photo import Person
+from realtime.effects.privacy import OnLost, Veil
+from realtime.effects.rotate import Frontalise, Rotate
+from realtime.effects.surface import Depth, Normals
+from realtime.effects.swap import Swap
+from realtime.errors import InputError
+from realtime.frame import Face, Frame, Result
+from realtime.render import gl
+from realtime.render.canvas import Canvas
+from realtime.render.context import Context
+from realtime.render.overlay import text_picture
+
+BADGE = "SYNTHETIC FACE"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderOptions:
+    """What stays as it is during a run.
+
+    Attributes:
+        people: source faces for `swap`; that mode needs one.
+        on_lost: what becomes of a swapped face that is not found.
+        badge: draw the visible provenance mark on synthetic pictures.
+        live_eyes, live_mouth: `swap` shows the live eyes, and the live inner mouth when it opens.
+    """
+
+    people: tuple[Person, ...] = ()
+    on_lost: OnLost = OnLost.BLUR
+    badge: bool = True
+    live_eyes: bool = True
+    live_mouth: bool = True
+
+
+class Renderer:
+    """Draws frames; `open`, `draw` and `close` are called on one and the same thread."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        self._options = options
+        self._effects: dict[Mode, Effect] = {}
+        self._labels: dict[tuple[str, int], gl.Texture] = {}
+
+    def open(self) -> None:
+        """Make the context.
+
+        Raises:
+            GraphicsError: there is no OpenGL 3.3 here.
+        """
+        self._context = Context()
+        self._canvas = Canvas()
+        self._veil = Veil(self._options.on_lost)
+
+    @property
+    def description(self) -> str:
+        """OpenGL version and renderer."""
+        return self._context.description
+
+    def draw(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Result:
+        """Draw what the settings' mode asks for.
+
+        Raises:
+            InputError: mode `swap` without a source face.
+        """
+        effect = self._effect(settings.mode)
+        canvas = self._canvas
+        pixels = _within(frame.pixels, canvas.limit)
+        if pixels is not frame.pixels:
+            faces = tuple(_scaled(face, pixels.shape[1] / frame.pixels.shape[1]) for face in faces)
+        frame = replace(frame, pixels=pixels)
+        canvas.begin(pixels)
+        drawn = effect.draw(canvas, frame, faces, settings)
+        swapping = settings.mode is Mode.SWAP
+        if swapping:
+            self._veil.cover(canvas, frame, faces)
+        synthetic = effect.synthetic and bool(drawn)
+        if synthetic and self._options.badge:
+            self._place_label(BADGE)
+        if frame.notice:
+            self._place_label(frame.notice, top=True)
+        finished = canvas.finish()
+        if swapping:
+            self._veil.remember(finished)
+        return Result(replace(frame, pixels=finished), faces, drawn, synthetic, time.perf_counter())
+
+    def close(self) -> None:
+        """Release everything; may be called more than once."""
+        for effect in self._effects.values():
+            effect.release()
+        for label in self._labels.values():
+            label.release()
+        self._effects.clear()
+        self._labels.clear()
+        if hasattr(self, "_context"):
+            self._veil.release()
+            self._canvas.release()
+            self._context.release()
+
+    def _effect(self, mode: Mode) -> Effect:
+        if mode not in self._effects:
+            self._effects[mode] = self._made(mode)
+        return self._effects[mode]
+
+    def _made(self, mode: Mode) -> Effect:
+        match mode:
+            case Mode.SWAP:
+                if not self._options.people:
+                    raise InputError("Mode swap needs a face to draw: give one with --face PHOTO.")
+                return Swap(self._options.people, self._options.live_eyes, self._options.live_mouth)
+            case Mode.ROTATE:
+                return Rotate()
+            case Mode.FRONTALISE:
+                return Frontalise()
+            case Mode.DEPTH:
+                return Depth()
+            case Mode.NORMALS:
+                return Normals()
+            case Mode.MESH:
+                return Wires()
+            case Mode.LANDMARKS:
+                return Dots()
+            case Mode.OFF:
+                return Nothing()
+
+    def _place_label(self, text: str, top: bool = False) -> None:
+        """Put a line of text into the bottom right corner, or the top middle."""
+        width, height = self._canvas.size
+        letter = max(5, round(min(width, height) / 50))
+        key = (text, letter)
+        if key not in self._labels:
+            picture = text_picture([text], letter)
+            self._labels[key] = gl.Texture((picture.shape[1], picture.shape[0]))
+            self._labels[key].upload(picture)
+        label = self._labels[key]
+        # on a very small picture the label shrinks with it
+        shrink = min(1.0, 0.9 * width / label.size[0], 0.5 * height / label.size[1])
+        w, h = label.size[0] * shrink, label.size[1] * shrink
+        place = (
+            ((width - w) / 2, letter)
+            if top
+            else (width - w - min(letter, 0.05 * width), height - h - min(letter, 0.05 * height))
+        )
+        self._canvas.place(label, (*place, w, h))
+
+
+def _within(pixels: np.ndarray, limit: int) -> np.ndarray:
+    """The picture, made smaller where the graphics card cannot hold it."""
+    height, width = pixels.shape[:2]
+    if max(width, height) <= limit:
+        return pixels
+    scale = limit / max(width, height)
+    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _scaled(face: Face, scale: float) -> Face:
+    depth = None if face.depth is None else face.depth * np.float32(scale)
+    return replace(face, points=face.points * np.float32(scale), depth=depth)

@@ -1,0 +1,27 @@
+#version 330 core
+// A face mesh in the pixels of its tile. Row 0 of every picture is its top and NDC y = -1.
+
+layout(location = 0) in vec3 position;  // x, y in frame pixels; z in [-1, 1], smaller is nearer
+layout(location = 1) in vec2 source;    // pixels of the source picture
+layout(location = 2) in vec2 live;      // pixels of the live frame
+layout(location = 3) in vec2 layout_uv; // place on the flat face, 0..1
+layout(location = 4) in float trust;    // 0..1: how sure it is that skin, not a hand, is seen here
+
+uniform vec2 origin; // of the tile, frame pixels
+uniform vec2 size;   // of the tile, frame pixels
+
+out vec2 source_at;
+out vec2 live_at;
+out vec2 flat_at;
+out float trusted;
+out float depth_at;
+
+void main() {
+    source_at = source;
+    live_at = live;
+    flat_at = layout_uv;
+    trusted = trust;
+    depth_at = position.z;
+    // pixel centres are at integers: pixel p covers p - 0.5 .. p + 0.5
+    gl_Position = vec4(2.0 * (position.xy + 0.5 - origin) / size - 1.0, clamp(position.z, -1.0, 1.0), 1.0);
+}
