@@ -20,12 +20,14 @@ class SinkOptions:
         rate: nominal frames per second of the source, or None where it has none.
         audio: file whose sound a recorder copies beside the picture, or None.
         metadata: key → text written into files that can carry it (the provenance mark is one of them).
+        size: (width, height) that frames will probably have, or None; a device is opened with it before the first.
     """
 
     live: bool
     rate: float | None
     audio: Path | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    size: tuple[int, int] | None = None
 
 
 class Sink(ABC):

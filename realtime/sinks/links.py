@@ -54,7 +54,8 @@ class UdpLink(Link):
     def __init__(self, url: str) -> None:
         """Raises OSError where the host has no address."""
         host, port = udp_address(url)
-        family, kind, protocol, _, self._address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        self._address = address
         self._socket = socket.socket(family, kind, protocol)
         self._socket.settimeout(_SEND_TIMEOUT_S)
 
