@@ -1,0 +1,129 @@
+"""Lag and jitter of the face filter: on synthetic moves, where the truth is known, and on a still picture with noise.
+
+Jitter is the mean length of the points' second difference in time, in percent of the distance of the outer eye corners
+(a steady motion has none); lag is the delay, in frames, at which the true path fits the smoothed one best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime.analysis.one_euro import FaceFilter
+from realtime.analysis.pose import rotation_of
+from realtime.frame import Floats, Pose
+from realtime.geometry.template import template
+from realtime.geometry.topology import KEYPOINTS, NOSE_TIP
+
+EYE_PX = 150.0
+SECONDS = 3.0
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))  # upper and lower lid
+CHIN_AND_LOWER_LIP = np.r_[6:11, 55:60, 65:68]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a synthetic face does, once, from second 1 on.
+
+    Attributes:
+        name: for the table.
+        yaw_deg: from -half to +half of it within `lasts_s`, smoothly; with `cycles_hz` to and fro.
+        shift: to the image right, in eye distances, within `lasts_s`.
+        blink, speech: the eyes close once; the mouth opens and closes four times a second.
+        watched: the points whose lag counts.
+    """
+
+    name: str
+    yaw_deg: float = 0.0
+    shift: float = 0.0
+    lasts_s: float = 0.5
+    cycles_hz: float = 0.0
+    blink: bool = False
+    speech: bool = False
+    watched: tuple[int, ...] = tuple(range(KEYPOINTS))
+
+
+MOVES = (
+    Move("fast turn", yaw_deg=60, lasts_s=0.5),
+    Move("fast turn, nose", yaw_deg=60, lasts_s=0.5, watched=(NOSE_TIP,)),
+    Move("fast shift", shift=1.5, lasts_s=0.4),
+    Move("slow turn", yaw_deg=40, cycles_hz=0.5),
+    Move("blink", blink=True, watched=(37, 38, 43, 44)),
+    Move("speech", speech=True, watched=(57, 66)),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """A face over time: `times` (T,) seconds, `points` (T, 81, 2) and `depth` (T, 81) pixels, eye distance at rest."""
+
+    times: np.ndarray
+    points: np.ndarray
+    depth: np.ndarray
+    eye_px: float = EYE_PX
+
+
+def move_face(move: Move, rate: float) -> Path:
+    """The mean face carrying out `move`, `rate` frames per second."""
+    times = np.arange(0, SECONDS, 1 / rate)
+    lifted = np.stack([_face_at(move, float(time)) for time in times])
+    return Path(times, lifted[..., :2], lifted[..., 2])
+
+
+def _face_at(move: Move, time: float) -> np.ndarray:
+    done = _smooth_step((time - 1) / move.lasts_s)
+    swing = np.sin(2 * np.pi * move.cycles_hz * time) / 2 if move.cycles_hz else done - 0.5
+    face = template().astype(np.float64)
+    if move.blink:
+        closed = _smooth_step((time - 1) / 0.1) - _smooth_step((time - 1.15) / 0.12)
+        for upper, lower in LIDS:
+            face[upper] += closed * (face[lower] - face[upper])
+    if move.speech and 1 <= time < SECONDS - 0.5:
+        face[CHIN_AND_LOWER_LIP, 1] += 0.1 * (1 - np.cos(2 * np.pi * 4 * (time - 1)))
+    turned = face @ rotation_of(Pose(move.yaw_deg * swing, 0, 0)).T
+    place = np.array([2 + move.shift * done, 2, 0])
+    return np.asarray(EYE_PX * (turned + place))
+
+
+def _smooth_step(share: float) -> float:
+    """0 … 1 with the least jerk, as limbs move (Flash and Hogan 1985)."""
+    share = min(max(share, 0.0), 1.0)
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+def white_noise(shape: tuple[int, ...], eye_px: float, jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Independent normal noise (T, K, 2) whose own jitter is `jitter` percent of the eye distance."""
+    # A second difference has sqrt(6) times the noise's deviation, and a 2-vector's mean length is sqrt(pi / 2) of that.
+    return np.asarray(rng.normal(size=shape) * jitter / 100 * eye_px / np.sqrt(6 * np.pi / 2))
+
+
+def smoothed(points: np.ndarray, path: Path) -> np.ndarray:
+    """(T, 81, 2) `points` through the filter, which is told the depth of the frame before, as in the loop."""
+    steady, sure = FaceFilter(), np.full(KEYPOINTS, 0.9, np.float32)
+    depths: list[Floats | None] = [None, *path.depth.astype(np.float32)]
+    frames = zip(points.astype(np.float32), path.times, depths[:-1], strict=True)
+    return np.stack([steady(face, sure, float(time), depth) for face, time, depth in frames])
+
+
+def jitter_percent(points: np.ndarray, eye_px: float) -> float:
+    """Jitter of (T, K, 2) points, from the fourth frame on (a filter starts with the raw points)."""
+    return float(100 / eye_px * np.linalg.norm(np.diff(points[3:], 2, axis=0), axis=2).mean())
+
+
+def delay_frames(path: Path, points: np.ndarray, watched: tuple[int, ...]) -> float:
+    """The delay in frames at which `path` fits `points` best, where the watched points move."""
+    watch = list(watched)
+    true, rate = path.points[:, watch], 1 / float(path.times[1] - path.times[0])
+    speed = np.linalg.norm(np.gradient(true, axis=0), axis=2).mean(axis=1)
+    moving = speed > 0.1 * speed.max()
+
+    def misfit(delay: float) -> float:
+        at = np.clip((path.times - delay / rate) * rate, 0, len(true) - 1)
+        low = np.minimum(at.astype(int), len(true) - 2)
+        share = (at - low)[:, None, None]
+        delayed = (1 - share) * true[low] + share * true[low + 1]
+        return float(np.square(points[:, watch] - delayed)[moving].mean())
+
+    delays = np.arange(-1, 5, 0.05)
+    return float(delays[np.argmin([misfit(delay) for delay in delays])])

@@ -1,0 +1,91 @@
+"""From a frame to the faces in it: what the loop calls, and its implementation on the CPU."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from realtime.analysis.networks import Networks, find_faces
+from realtime.analysis.photo import analyse_photo
+from realtime.analysis.tracker import Tracker
+from realtime.frame import Face, Frame, Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOptions:
+    """How faces are looked for.
+
+    Attributes:
+        max_faces: how many at most, 1 to 8.
+        smooth: steady the points of tracked faces.
+        live: the source is live: search for new faces now and then, not in every frame.
+        tracked: consecutive frames belong together (False for a folder of unrelated pictures: every frame is searched,
+            nothing is smoothed, every face gets an id of its own).
+        hold_s: how long a lost face is still reported, at its last place, in seconds.
+        threads: CPU threads per network; None leaves it to the runtime.
+    """
+
+    max_faces: int = 1
+    smooth: bool = True
+    live: bool = False
+    tracked: bool = True
+    hold_s: float = 1.0
+    threads: int | None = None
+
+
+class Analyser(ABC):
+    """Finds the faces of a frame, their 81 points, depth and pose. Used by one thread at a time."""
+
+    @abstractmethod
+    def analyse(self, frame: Frame) -> tuple[Face, ...]:
+        """The faces by id, at most `max_faces`. Frames come in order; the result depends on them and nothing else."""
+
+    @abstractmethod
+    def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
+        """The largest face of a still picture (H, W, 3) as exactly as possible, and how many faces are in it.
+
+        Raises:
+            InputError: there is no face in it; the sentence calls the picture `name`.
+        """
+
+    def close(self) -> None:  # noqa: B027  the CPU holds nothing that must be given back
+        """Release what is held; may be called more than once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class CpuAnalyser(Analyser):
+    """Detector, landmarks and DepthNet one after the other on the calling thread."""
+
+    def __init__(self, options: AnalysisOptions) -> None:
+        """Raises EngineError where a network is missing or damaged."""
+        self._networks = Networks.load(options.threads)
+        self._tracked = options.tracked
+        smooth = options.smooth and options.tracked
+        self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth)
+
+    def analyse(self, frame: Frame) -> tuple[Face, ...]:
+        if not self._tracked:
+            self._tracker.forget()
+        find_faces(self._networks, self._tracker, frame.pixels, frame.time_s)
+        return self._tracker.faces()
+
+    def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
+        return analyse_photo(self._networks, pixels, name)
+
+
+def open_analyser(options: AnalysisOptions) -> Analyser:
+    """The analyser for this machine.
+
+    Raises:
+        EngineError: a network is missing or damaged.
+    """
+    return CpuAnalyser(options)

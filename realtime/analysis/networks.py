@@ -1,0 +1,56 @@
+"""The three networks of the analysis, and one pass of them over a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+import engines
+from engines import Engine
+from realtime.analysis.detector import Detection, Detector
+from realtime.analysis.landmarks import CROP, LandmarkNet, Landmarks
+from realtime.analysis.lift import lift
+from realtime.analysis.pose import head_pose
+from realtime.analysis.tracker import Tracker
+from realtime.frame import Pixels
+from realtime.geometry.crops import face_crop, face_crop_of_box
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What finds faces, their keypoints, and their depth."""
+
+    detector: Detector
+    landmarks: LandmarkNet
+    depthnet: Engine
+
+    @classmethod
+    def load(cls, threads: int | None = None) -> Self:
+        """The deployed networks on this machine's CPU; EngineError where one is missing or damaged."""
+        detector, landmarks, depthnet = (
+            engines.load(name, threads=threads) for name in ("detector", "landmarks", "depthnet")
+        )
+        return cls(Detector(detector), LandmarkNet(landmarks), depthnet)
+
+
+def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: float) -> None:
+    """Bring `tracker` up to the picture `pixels` (H, W, 3) of media time `time_s`, its tracks lifted and posed."""
+    height, width = pixels.shape[:2]
+    tracker.begin((width, height), time_s)
+    if crops := tracker.crops(CROP):
+        tracker.follow(networks.landmarks(pixels, crops))
+    if tracker.wants_detection() and (found := tracker.unknown(networks.detector(pixels))):
+        tracker.adopt(first_sight(networks.landmarks, pixels, found))
+    if tracker.seen:
+        depths = lift(networks.depthnet, np.stack([track.points for track in tracker.seen]))
+        for track, depth in zip(tracker.seen, depths, strict=True):
+            track.depth, track.pose = depth, head_pose(track.points, depth)
+
+
+def first_sight(net: LandmarkNet, pixels: Pixels, found: Sequence[Detection]) -> Landmarks:
+    """Landmarks of detected faces, looked at twice: a detector's box is coarse, the first landmarks place the crop."""
+    coarse = net(pixels, [face_crop_of_box(face.box, CROP, face.roll) for face in found])
+    return net(pixels, [face_crop(points, CROP) for points in coarse.points])
