@@ -7,7 +7,7 @@ import os
 import pkgutil
 import sys
 
-# before torch loads: on a shared machine, threads that spin while they wait for each other cost five sixths of the speed
+# before torch loads: on a busy machine, threads that spin while they wait for each other cost most of the speed
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import tyro

@@ -1,8 +1,8 @@
 """The live landmark network: 81 points of a 112-pixel grey crop, trained on hand-made and pseudo-labels.
 
-python -m training landmarks [--minutes 90] [--resume]     train, export, measure
-python -m training landmarks --export                      export the last checkpoint
-python -m training landmarks --evaluate                    measure the exported network and its peer
+* `python -m training landmarks [--minutes 90] [--resume]` trains, exports and measures,
+* `--export` exports the last checkpoint and measures it,
+* `--evaluate` measures the exported network and its peer.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
 
+import cv2
 import numpy as np
 import torch
 import tyro
 from torch import Tensor, nn
 from torch.nn import functional
 
+import engines
 from engines.networks.recombinator import GRID, SIZE, STRIDE, Recombinator
+from realtime.analysis.landmarks import LandmarkNet
 from realtime.geometry.topology import EYES, HAIRLINE, JAW, KEYPOINTS, LIPS
 from training import data
 from training.augment import degraded, jittered_crop, mirrored, misplaced_crop, occluded
-from training.run import Batch, Optimisation, RunOptions, Tensors, fit
+from training.export import export
+from training.landmark_errors import confidence_target, report
+from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit
 
 HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
-FAIR_ERROR = 3.0  # crop pixels: the confidence predicts 1 / (1 + (error / FAIR_ERROR)²)
 OUTSIDE = 2.0  # points further outside the crop than this many pixels are not asked for
 
 
@@ -140,7 +144,7 @@ def loss(model: nn.Module, batch: Tensors) -> Tensors:
     total = weights.sum().clamp(min=1)
     entropy = -(gaussian_maps(truth) * functional.log_softmax(heat.flatten(2), dim=2)).sum(dim=2)
     distance = (points - truth).norm(dim=2)
-    fair = 1 / (1 + (distance.detach() / FAIR_ERROR) ** 2)
+    fair = confidence_target(distance.detach())
     known = (weights > 0).float()
     absent = (1 - batch["face"])[:, None].expand_as(known) * 0.3
     doubt = functional.binary_cross_entropy_with_logits(confidence, fair * known, weight=known + absent)
@@ -163,7 +167,35 @@ def gaussian_maps(points: Tensor) -> Tensor:
     return (chances[:, :, 1, :, None] * chances[:, :, 0, None, :]).flatten(2)
 
 
+def sketches(count: int) -> np.ndarray:
+    """(count, 1, 112, 112) float32 drawn faces: the pictures of the stored reference answers."""
+    rng = np.random.default_rng(11)
+    images = []
+    for _ in range(count):
+        image = np.full((SIZE, SIZE), rng.integers(20, 120), np.uint8)
+        x, y = 55.5 + rng.normal(0, 3, 2)
+        skin = int(rng.integers(130, 230))
+        cv2.ellipse(
+            image, ((x, y), (rng.uniform(58, 70), rng.uniform(78, 92)), rng.normal(0, 6)), skin, -1, cv2.LINE_AA
+        )
+        for side in (-1, 1):
+            eye = (x + 15 * side, y - 8)
+            cv2.ellipse(image, (eye, (14, 7), 0), min(255, skin + 25), -1, cv2.LINE_AA)
+            cv2.ellipse(image, (eye, (6, 6), 0), 20, -1, cv2.LINE_AA)
+            cv2.ellipse(image, ((eye[0], eye[1] - 9), (18, 4), 0), skin // 3, -1, cv2.LINE_AA)
+        cv2.ellipse(image, ((x, y + 8), (10, 16), 0), skin - 30, 1, cv2.LINE_AA)
+        cv2.ellipse(image, ((x, y + 26), (24, rng.uniform(4, 12)), 0), skin // 2, -1, cv2.LINE_AA)
+        images.append(degraded(image, rng))
+    return np.stack(images)[:, None].astype(np.float32)
+
+
 def train(config: Config) -> None:
     """Runs what the options ask for; see the module's text."""
-    model = Recombinator()
-    fit("landmarks", model, Samples(config), loss, config.run, Optimisation(learning_rate=config.learning_rate))
+    if not config.evaluate:
+        if config.export:
+            model = averaged("landmarks", Recombinator(), config.run.runs)
+        else:
+            optimisation = Optimisation(learning_rate=config.learning_rate)
+            model = fit("landmarks", Recombinator(), Samples(config), loss, config.run, optimisation)
+        export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, ("points", "confidence", "face"))
+    report(LandmarkNet(engines.load("landmarks", threads=config.run.threads)))
