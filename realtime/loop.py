@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from realtime.controls import Controls, Settings
@@ -19,7 +20,7 @@ from realtime.frame import Face, Frame, Result
 from realtime.sinks.base import Sink
 from realtime.slot import Loss, Pacing, Slot, SlotClosedError
 from realtime.sources.base import Source
-from realtime.timing import Figures, Histogram, Meter, Timings
+from realtime.timing import Histogram, Meter, Timings
 
 T = TypeVar("T")
 
@@ -55,7 +56,6 @@ class Lane:
         self.sink = sink
         self.slot: Slot[Result] = _lane_slot(sink.lossless, live)
         self.latency = Histogram()
-        self.meter = Meter()
         self.error: FacetError | None = None
 
     @property
@@ -75,6 +75,7 @@ class Outcome:
         dropped: slot name → frames lost there, for the slots between the stages.
         fps_in, fps_out: frames per second between the first and the last frame given and drawn; 0 below two frames.
         lanes: the sinks in the order given, each with frames written, drops, latency and error.
+        shown: the lane whose latency stands for the run: the first sink that shows, else the first.
         timings: durations by stage.
     """
 
@@ -85,6 +86,7 @@ class Outcome:
     fps_in: float
     fps_out: float
     lanes: tuple[Lane, ...]
+    shown: Lane
     timings: Timings
 
 
@@ -98,9 +100,10 @@ class Loop:
         controls: read once per frame. While `frozen`, the last frame is repeated and the source drained. While not
             `recording`, recorders get no frames; time stamps go on, so the file shows a standing picture there and
             sound stays in step.
+        meter: gets the rate and latency at the first sink that shows (else the first), and what was lost before it.
         timings: where the stages' durations go.
-        seconds: end after this much media time; None for the whole source.
-        tell: takes one-sentence messages for the person (a dropped sink).
+        snapshot: keeps one frame whenever the controls ask for it, on a thread of its own, and returns the file.
+        tell: takes one-sentence messages for the person (a sink given up, a snapshot kept).
 
     Example:
         outcome = Loop(source, analyser, renderer, [window], controls).run(pump=window.pump)
@@ -113,18 +116,22 @@ class Loop:
         renderer: Renderer,
         sinks: Sequence[Sink],
         controls: Controls,
+        meter: Meter | None = None,
         timings: Timings | None = None,
-        seconds: float | None = None,
+        snapshot: Callable[[Result], Path] | None = None,
         tell: Callable[[str], None] = print,
     ) -> None:
         if not sinks:
             raise ValueError("a loop needs at least one sink")
-        self.timings = timings or Timings()
-        self.lanes = tuple(Lane(sink, source.live) for sink in sinks)
         self.frames_in = 0
         self.frames_out = 0
+        self._timings = timings or Timings()
+        self._lanes = tuple(Lane(sink, source.live) for sink in sinks)
+        self._shown = next((lane for lane in self._lanes if not lane.sink.lossless), self._lanes[0])
+        self._meter = meter or Meter()
         self._source, self._analyser, self._renderer, self._controls = source, analyser, renderer, controls
-        self._seconds = seconds
+        self._snapshot = snapshot
+        self._snapshots = controls.settings.snapshots
         self._tell = tell
         self._captured: Slot[Frame] = _stage_slot(source.live)
         self._analysed: Slot[tuple[Frame, tuple[Face, ...]]] = _stage_slot(source.live)
@@ -135,16 +142,6 @@ class Loop:
         self._source_deadline = self._sink_deadline = float("inf")
         self._given = _Span()
         self._drawn = _Span()
-
-    @property
-    def dropped(self) -> int:
-        """Frames lost between the stages so far."""
-        return self._captured.dropped + self._analysed.dropped
-
-    def figures(self) -> Figures:
-        """What the HUD shows: rate and latency at the first sink, and the frames lost so far."""
-        fps, latency_s = self.lanes[0].meter.read()
-        return Figures(fps, 1000 * latency_s, self.dropped + self.lanes[0].slot.dropped)
 
     def run(self, pump: Callable[[], None] | None = None, stop: threading.Event | None = None) -> Outcome:
         """Run until the source ends, somebody quits, `stop` is set, or something fails; everything is closed then.
@@ -181,14 +178,15 @@ class Loop:
             dropped={"analyse": self._captured.dropped, "render": self._analysed.dropped},
             fps_in=self._given.rate,
             fps_out=self._drawn.rate,
-            lanes=self.lanes,
-            timings=self.timings,
+            lanes=self._lanes,
+            shown=self._shown,
+            timings=self._timings,
         )
 
     def _start(self) -> None:
         self._reader = self._thread("source", self._read)
         self._stages = [self._thread("analyse", self._analyse), self._thread("render", self._render)]
-        self._writers = [(lane, self._thread(lane.sink.name, self._write, lane)) for lane in self.lanes]
+        self._writers = [(lane, self._thread(lane.sink.name, self._write, lane)) for lane in self._lanes]
         for thread in [self._reader, *self._stages, *(thread for _, thread in self._writers)]:
             thread.start()
 
@@ -209,7 +207,7 @@ class Loop:
         standing: Frame | None = None
         try:
             for frame in self._source:
-                if self._stopping.is_set() or (self._seconds is not None and frame.time_s >= self._seconds):
+                if self._stopping.is_set():
                     break
                 self.frames_in += 1
                 self._given.mark()
@@ -217,7 +215,8 @@ class Loop:
                     frame = replace(frame, pixels=standing.pixels)
                 else:
                     standing = frame
-                self._captured.put(frame)
+                if self._captured.put(frame):
+                    self._meter.drop()
         finally:
             self._captured.close()
             self._source.close()
@@ -225,9 +224,10 @@ class Loop:
     def _analyse(self) -> None:
         try:
             for frame in self._captured:
-                with self.timings.timer("analyse"):
+                with self._timings.timer("analyse"):
                     faces = self._analyser.analyse(frame)
-                self._analysed.put((frame, faces))
+                if self._analysed.put((frame, faces)):
+                    self._meter.drop()
         finally:
             self._captured.close(discard=True)
             self._analysed.close()
@@ -237,42 +237,58 @@ class Loop:
         try:
             self._renderer.open()
             for frame, faces in self._analysed:
-                with self.timings.timer("render"):
+                with self._timings.timer("render"):
                     result = self._renderer.draw(frame, faces, self._controls.settings)
                 self.frames_out += 1
                 self._drawn.mark()
                 self._hand_out(result)
         finally:
             self._analysed.close(discard=True)
-            for lane in self.lanes:
+            for lane in self._lanes:
                 lane.slot.close()
             self._renderer.close()
 
     def _hand_out(self, result: Result) -> None:
-        for lane in self.lanes:
-            if lane.sink.lossless and not self._controls.settings.recording:
+        settings = self._controls.settings
+        if settings.snapshots != self._snapshots:
+            self._snapshots = settings.snapshots
+            keeper = self._thread("snapshot", self._keep, result)
+            self._stages.append(keeper)
+            keeper.start()
+        for lane in self._lanes:
+            if lane.sink.lossless and not settings.recording:
                 continue
             try:
-                lane.slot.put(result)
-            except SlotClosedError:  # this sink was dropped; the others go on
+                if lane.slot.put(result) and lane is self._shown:
+                    self._meter.drop()
+            except SlotClosedError:  # this sink was given up; the others go on
                 continue
+
+    def _keep(self, result: Result) -> None:
+        if self._snapshot is None:
+            return
+        try:
+            self._tell(f"{self._snapshot(result)} is kept.")
+        except FacetError as error:
+            self._tell(str(error))
 
     def _write(self, lane: Lane) -> None:
         try:
             try:
                 for result in lane.slot:
-                    with self.timings.timer(f"sink {lane.sink.name}"):
+                    with self._timings.timer(f"sink {lane.sink.name}"):
                         lane.sink.write(result)
                     latency = time.perf_counter() - result.frame.captured
                     lane.latency.add(latency)
-                    lane.meter.add(latency)
+                    if lane is self._shown:
+                        self._meter.add(latency)
                     self._wake.set()
             finally:
                 lane.slot.close(discard=True)
                 lane.sink.close()
         except FacetError as error:
             lane.error = error
-            if all(other.error is not None for other in self.lanes):
+            if all(other.error is not None for other in self._lanes):
                 raise
             self._tell(f"{lane.sink.name} is given up: {error}")
 

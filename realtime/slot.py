@@ -66,27 +66,27 @@ class Slot(Generic[T]):
             timeout: the longest wait of a bounded slot without loss, in seconds; None waits until there is room.
 
         Returns:
-            True where an item was lost by this call (counted or not).
+            True where this call lost an item that counts.
 
         Raises:
             SlotClosedError: the slot is, or while waiting was, closed.
             TimeoutError: there was no room in time; the item was not put.
         """
         with self._filled:
-            lost = False
+            counts = False
             if self._waits and not self._emptied.wait_for(lambda: self._closed or self._room, timeout):
                 raise TimeoutError
             if self._closed:
                 raise SlotClosedError
             if not self._room:
-                lost = True
-                self._dropped += self.loss is Loss.COUNTED
+                counts = self.loss is Loss.COUNTED
+                self._dropped += counts
                 if self.pacing is Pacing.BOUNDED:
-                    return lost
+                    return counts
                 self._items.popleft()
             self._items.append(item)
             self._filled.notify()
-            return lost
+            return counts
 
     def get(self, timeout: float | None = None) -> T:
         """Take the oldest item inside.

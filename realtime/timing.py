@@ -97,42 +97,53 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the HUD shows.
+    """What a person wants to know while it runs.
 
     Attributes:
-        fps: finished frames per second over the last second.
-        latency_ms: mean time from capture to the sink over the last second; NaN where nothing came.
-        dropped: frames lost between the stages since the start.
+        fps: frames per second that reached the sink over the last second.
+        latency_ms: their mean time from capture to the sink; NaN without frames.
+        dropped: frames lost since the start.
     """
 
-    fps: float = 0.0
-    latency_ms: float = math.nan
-    dropped: int = 0
+    fps: float
+    latency_ms: float
+    dropped: int
+
+    def lines(self) -> list[str]:
+        """For the window's corner."""
+        latency = "–" if math.isnan(self.latency_ms) else f"{self.latency_ms:.0f}"
+        return [f"{self.fps:.0f} frames/s", f"{latency} ms late", f"{self.dropped} dropped"]
 
 
 class Meter:
-    """Rolling rate and latency of the last second; every method may be called from any thread."""
+    """Rate and latency of the last second, and what was lost; every method may be called from any thread."""
 
     def __init__(self, window_s: float = 1.0) -> None:
         self._window_s = window_s
         self._events: deque[tuple[float, float]] = deque()
+        self._dropped = 0
         self._lock = threading.Lock()
 
     def add(self, latency_s: float, now: float | None = None) -> None:
-        """Note one finished frame; `now` is `time.perf_counter()` unless given."""
+        """Note a frame that reached the sink; `now` is `time.perf_counter()` unless given."""
         now = time.perf_counter() if now is None else now
         with self._lock:
             self._events.append((now, latency_s))
             self._forget(now)
 
-    def read(self, now: float | None = None) -> tuple[float, float]:
-        """(frames per second, mean latency in seconds) of the last second; the latency is NaN without frames."""
+    def drop(self) -> None:
+        """Note a lost frame."""
+        with self._lock:
+            self._dropped += 1
+
+    def read(self, now: float | None = None) -> Figures:
+        """The figures of the last second."""
         now = time.perf_counter() if now is None else now
         with self._lock:
             self._forget(now)
             count = len(self._events)
             latency = sum(latency for _, latency in self._events) / count if count else math.nan
-        return count / self._window_s, latency
+            return Figures(count / self._window_s, 1000 * latency, self._dropped)
 
     def _forget(self, now: float) -> None:
         while self._events and self._events[0][0] <= now - self._window_s:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from realtime.loop import Loop
 from realtime.sinks.base import Sink
 from realtime.sources.base import Source
 from realtime.stop import StopSignal
+from realtime.timing import Meter
 
 
 def picture(index: int) -> Frame:
@@ -332,12 +334,6 @@ def test_recorders_pause_and_windows_do_not() -> None:
     assert recorder.results[10].frame.time_s == pytest.approx(20 / 30)  # time goes on: a gap, not a cut
 
 
-def test_seconds_are_media_time() -> None:
-    sink = Kept()
-    Loop(Given(None), OneFace(), Negative(), [sink], Controls(), seconds=0.5).run()
-    assert sink.indices == list(range(15))
-
-
 def test_pump_runs_on_the_calling_thread_and_settings_reach_the_renderer() -> None:
     controls, renderer, callers = Controls(Settings(mode=Mode.DEPTH)), Negative(), set()
     Loop(Given(5), OneFace(), renderer, [Kept()], controls).run(pump=lambda: callers.add(threading.current_thread()))
@@ -345,13 +341,46 @@ def test_pump_runs_on_the_calling_thread_and_settings_reach_the_renderer() -> No
     assert set(renderer.modes) == {Mode.DEPTH}
 
 
-def test_figures_are_those_of_the_first_sink() -> None:
-    loop = Loop(Given(20), OneFace(), Negative(), [Kept()], Controls())
-    loop.run()
-    figures = loop.figures()
-    assert figures.fps == 20
-    assert figures.latency_ms >= 0
-    assert figures.dropped == 0
+def test_the_meter_watches_the_first_sink_that_shows() -> None:
+    meter, window = Meter(), Kept("window", lossless=False)
+    outcome = Loop(Given(20), OneFace(), Negative(), [Kept(), window], Controls(), meter).run()
+    assert outcome.shown.sink is window
+    assert meter.read().fps == len(window.results)
+    assert meter.read().latency_ms >= 0
+    assert meter.read().dropped == 0
+
+
+def test_drops_reach_the_meter() -> None:
+    meter, busy, release = Meter(), threading.Event(), threading.Event()
+    sink = Kept(lossless=False)
+    source = Given(31, live=True, before=lambda index: (index == 1 and busy.wait(10), index == 30 and release.set()))
+    slow = OneFace(lambda index: (busy.set(), release.wait(10)))
+    outcome = Loop(source, slow, Negative(), [sink], Controls(), meter).run()
+    assert meter.read().dropped == 31 - len(sink.results)
+    assert meter.read().dropped == sum(outcome.dropped.values()) + outcome.shown.slot.dropped
+
+
+def test_snapshots_are_kept_beside_the_sinks(tmp_path: Path) -> None:
+    controls, told, kept = Controls(), [], []
+
+    def snapshot(result: Result) -> Path:
+        kept.append(result.frame.index)
+        if len(kept) == 2:
+            raise OutputError("The snapshot could not be written.")
+        return tmp_path / "one.png"
+
+    sink = Kept()
+
+    def before(index: int) -> None:
+        if index > 0:
+            assert sink.got.acquire(timeout=10)
+        if index in (5, 9):
+            controls.act(Action.SNAPSHOT)
+
+    Loop(Given(12, before=before), OneFace(), Negative(), [sink], controls, snapshot=snapshot, tell=told.append).run()
+    assert kept == [5, 9]
+    assert sorted(told) == sorted([f"{tmp_path / 'one.png'} is kept.", "The snapshot could not be written."])
+    assert sink.indices == list(range(12))
 
 
 def test_an_empty_source_ends_at_once() -> None:

@@ -70,9 +70,12 @@ def test_meter_forgets_after_a_second() -> None:
     meter = Meter()
     for step in range(60):
         meter.add(0.010 if step < 30 else 0.030, now=100 + step / 30)
-    fps, latency = meter.read(now=100 + 59 / 30)
-    assert fps == pytest.approx(30, abs=1)
-    assert latency == pytest.approx(0.030, abs=1e-3)
-    fps, latency = meter.read(now=110)
-    assert fps == 0
-    assert math.isnan(latency)
+    meter.drop()
+    figures = meter.read(now=100 + 59 / 30)
+    assert figures.fps == pytest.approx(30, abs=1)
+    assert figures.latency_ms == pytest.approx(30, abs=1)
+    assert figures.lines() == ["30 frames/s", "30 ms late", "1 dropped"]
+    figures = meter.read(now=110)
+    assert figures.fps == 0
+    assert math.isnan(figures.latency_ms)
+    assert figures.lines()[1] == "– ms late"
