@@ -6,6 +6,7 @@ layout(location = 1) in vec2 source;    // pixels of the source picture
 layout(location = 2) in vec2 live;      // pixels of the live frame
 layout(location = 3) in vec2 layout_uv; // place on the flat face, 0..1
 layout(location = 4) in float trust;    // 0..1: how sure it is that skin, not a hand, is seen here
+layout(location = 5) in vec4 relight;    // rgb offset and gain of the colour: gain * source + offset
 
 uniform vec2 origin; // of the tile, frame pixels
 uniform vec2 size;   // of the tile, frame pixels
@@ -13,6 +14,7 @@ uniform vec2 size;   // of the tile, frame pixels
 out vec2 source_at;
 out vec2 live_at;
 out vec2 flat_at;
+out vec4 relit;
 out float trusted;
 out float depth_at;
 
@@ -20,6 +22,7 @@ void main() {
     source_at = source;
     live_at = live;
     flat_at = layout_uv;
+    relit = relight;
     trusted = trust;
     depth_at = position.z;
     // pixel centres are at integers: pixel p covers p - 0.5 .. p + 0.5

@@ -14,7 +14,7 @@ import numpy as np
 
 from realtime.effects.regions import skin
 from realtime.frame import Floats, Pixels
-from realtime.geometry.mesh import layout
+from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.thin_plate import thin_plate_weights
 
 GRID = 32
@@ -49,7 +49,7 @@ class Relight:
         self._time = 0.0
 
     def transfer(self, tone: Tone, source: Tone, time_s: float) -> Floats:
-        """(GRID, GRID, 4) float32 for shaders/warp.frag: RGB offset in 0..1 and gain.
+        """(V, 4) float32 for each vertex of the face mesh: RGB offset in 0..1, and gain (see shaders/warp.vert).
 
         Args:
             tone: of the live face, now.
@@ -61,10 +61,14 @@ class Relight:
         self._contrast += share * (tone.contrast - self._contrast)
         self._time = time_s
         gain = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_GAIN))
-        out = np.empty((GRID, GRID, 4), np.float32)
-        out[..., :3] = _rgb(self._low) - gain * _rgb(source.low)
-        out[..., 3] = gain
-        return out
+        offset = _rgb(self._low) - gain * _rgb(source.low)
+        at = (face_mesh().uv * GRID - 0.5)[:, None]
+        return np.dstack(
+            [
+                cv2.remap(offset, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+                np.full((len(at), 1, 1), gain),
+            ]
+        )[:, 0]
 
 
 @cache

@@ -18,7 +18,7 @@ from realtime.effects.expression import (
 )
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import regions
-from realtime.effects.relight import GRID, Relight, Tone
+from realtime.effects.relight import Relight, Tone
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.topology import LANDMARKS
@@ -63,7 +63,6 @@ class Swap(Effect):
         masks = regions()
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
         self._regions.upload(np.ascontiguousarray(np.round(masks * 255).astype(np.uint8)))
-        self._transfer = gl.Texture((GRID, GRID), floating=True)
         self._textures: dict[int, gl.Texture] = {}
         self._gain: tuple[float | None, Floats] = (None, shape_gain(None))
 
@@ -78,7 +77,7 @@ class Swap(Effect):
         return drawn
 
     def release(self) -> None:
-        for texture in (self._regions, self._transfer, *self._textures.values()):
+        for texture in (self._regions, *self._textures.values()):
             texture.release()
 
     def _draw_face(self, canvas: Canvas, frame: Frame, face: Face, settings: Settings) -> Drawn | None:
@@ -93,13 +92,12 @@ class Swap(Effect):
             return None
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         self._choose_view(track, asymmetry(face.points))
-        transfer = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
-        self._transfer.upload(transfer)
+        relight = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
         fading = track.fade / _FADE_FRAMES
         layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
         for index, opacity in layers:
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            canvas.warp(self._layer(views[index], affines[index], points, face, opacity))
+            canvas.warp(self._layer(views[index], affines[index], points, face, relight, opacity))
         view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
 
@@ -114,7 +112,7 @@ class Swap(Effect):
         points = (placed + moved @ affine[:, :3].T).astype(np.float32)
         return match_mouth(points, face.points, min(settings.expression, 1.0))
 
-    def _layer(self, view: View, affine: Floats, points: Floats, face: Face, opacity: float) -> Warp:
+    def _layer(self, view: View, affine: Floats, points: Floats, face: Face, relight: Floats, opacity: float) -> Warp:
         weights = self._mesh.weights
         scale = float(np.linalg.norm(affine[0, :2]) * np.linalg.norm(affine[1, :2]))
         return Warp(
@@ -125,7 +123,7 @@ class Swap(Effect):
             live=weights @ face.points,
             trust=_smoothstep(*_TRUST, weights @ face.confidence),
             regions=self._regions,
-            transfer=self._transfer,
+            relight=relight,
             density=1 / max(scale, 1e-6),
             live_share=(float(self._live_eyes), float(self._live_mouth)),
             stretch_fade=_STRETCH_FADE,

@@ -22,7 +22,8 @@ from realtime.render import gl
 # The largest side of a tile; a face that is larger in the frame is drawn at a lower resolution.
 TILE_LIMIT = 1024
 _TILE_STEP = 64
-_WARPED = (3, 2, 2, 2, 1)  # position, source, live, layout uv, trust: see shaders/warp.vert
+_WARPED = (3, 2, 2, 2, 1, 4)  # position, source, live, layout uv, trust, relight: see shaders/warp.vert
+_UNCHANGED = np.array([0, 0, 0, 1], np.float32)
 _PAINTED = (3, 4)  # position, colour: see shaders/paint.vert
 
 
@@ -37,7 +38,9 @@ class Warp:
         picture: texture of the source picture; None takes the live frame itself.
         live: (V, 2) float32 pixels of the live frame, for eyes and mouth; None where they are not wanted.
         trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
-        regions, transfer: textures on the flat face (shaders/warp.frag); None: opaque everywhere, colours unchanged.
+        regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
+            and what goes with it (relight, live, live_share, side_fade) plays no part.
+        relight: (V, 4) float32, RGB offset in 0..1 and gain of the colour; None changes nothing.
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
         stretch_fade: relative density where the surface becomes transparent and where it is opaque.
@@ -52,7 +55,7 @@ class Warp:
     live: Floats | None = None
     trust: Floats | None = None
     regions: gl.Texture | None = None
-    transfer: gl.Texture | None = None
+    relight: Floats | None = None
     density: float = 1.0
     live_share: tuple[float, float] = (0.0, 0.0)
     stretch_fade: tuple[float, float] = (-2.0, -1.0)
@@ -64,19 +67,15 @@ class Canvas:
     """Draws one frame at a time; made, used and released on the thread whose context is current."""
 
     def __init__(self) -> None:
-        self._warp = gl.Program("warp", "warp")
+        self._warps: dict[tuple[str, ...], gl.Program] = {}
         self._picture = gl.Program("picture", "picture")
         self._paint = gl.Program("paint", "paint")
         self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
         self._meshes: dict[tuple[int, tuple[int, ...]], gl.Mesh] = {}
         self._points = gl.Mesh(_PAINTED, None)
-        self._opaque = gl.Texture((1, 1))
-        self._opaque.upload(np.full((1, 1, 4), 255, np.uint8))
-        self._unchanged = gl.Texture((1, 1), floating=True)
-        self._unchanged.upload(np.array([[[0, 0, 0, 1]]], np.float32))
         self._input = gl.Target((1, 1))
         self._output = gl.Target((1, 1))
-        self._tile = gl.Target((1, 1), floating=True, depth=True)
+        self._tile = gl.Target((1, 1), depth=True)
         self._rgba = np.empty((1, 1, 4), np.uint8)
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
@@ -118,12 +117,13 @@ class Canvas:
             view = self.draw_tile(warp, rectangle)
             self._paste(self._tile.texture, rectangle, view)
 
-    def draw_tile(self, warp: Warp, rectangle: tuple[int, int, int, int]) -> tuple[int, int]:
+    def draw_tile(self, warp: Warp, rectangle: tuple[int, int, int, int], detail: bool = False) -> tuple[int, int]:
         """Draw a surface over transparent black.
 
         Args:
             warp: the surface.
             rectangle: x, y, width, height of the tile in frame pixels.
+            detail: also write source place, confidence and depth, see `read_tile`.
 
         Returns:
             (width, height) of the part of the tile's target that was used.
@@ -131,19 +131,19 @@ class Canvas:
         x, y, width, height = rectangle
         scale = min(1.0, TILE_LIMIT / max(width, height))
         view = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if view[0] > self._tile.size[0] or view[1] > self._tile.size[1]:
+        if view[0] > self._tile.size[0] or view[1] > self._tile.size[1] or detail > self._tile.floating:
             steps = [-(-max(v, t) // _TILE_STEP) * _TILE_STEP for v, t in zip(view, self._tile.size, strict=True)]
             self._tile.release()
-            self._tile = gl.Target((steps[0], steps[1]), floating=True, depth=True)
+            self._tile = gl.Target((steps[0], steps[1]), floating=detail or self._tile.floating, depth=True)
         self._tile.bind(view)
         self._tile.clear()
         source = warp.picture or self.live
-        self._warp.use(
+        skin = warp.regions is not None
+        self._variant(skin, self._tile.floating).use(
             {
                 "source_picture": source,
                 "live_picture": self.live,
-                "regions": warp.regions or self._opaque,
-                "transfer": warp.transfer or self._unchanged,
+                **({} if warp.regions is None else {"regions": warp.regions}),
                 "origin": (float(x), float(y)),
                 "size": (float(width), float(height)),
                 "source_size": tuple(map(float, source.size)),
@@ -197,12 +197,16 @@ class Canvas:
         """Release everything; may be called more than once."""
         for mesh in (self._quad, self._points, *self._meshes.values()):
             mesh.release()
-        for program in (self._warp, self._picture, self._paint):
+        for program in (self._picture, self._paint, *self._warps.values()):
             program.release()
-        for texture in (self._opaque, self._unchanged):
-            texture.release()
         for target in (self._input, self._output, self._tile):
             target.release()
+
+    def _variant(self, skin: bool, detail: bool) -> gl.Program:
+        defines = tuple(name for name, wanted in (("SKIN", skin), ("DETAIL", detail)) if wanted)
+        if defines not in self._warps:
+            self._warps[defines] = gl.Program("warp", "warp", defines)
+        return self._warps[defines]
 
     def _begin_paint(self, point_size: float = 1.0) -> None:
         self._output.bind()
@@ -244,7 +248,8 @@ def _vertices(warp: Warp) -> Floats:
     count = len(warp.position)
     live = warp.source if warp.live is None else warp.live
     trust = np.ones(count, np.float32) if warp.trust is None else warp.trust
-    return np.column_stack([warp.position, warp.source, live, warp.mesh.uv, trust]).astype(np.float32)
+    relight = np.broadcast_to(_UNCHANGED, (count, 4)) if warp.relight is None else warp.relight
+    return np.column_stack([warp.position, warp.source, live, warp.mesh.uv, trust, relight]).astype(np.float32)
 
 
 def _flat(points: Floats, colour: Floats) -> Floats:

@@ -20,17 +20,18 @@ SHADERS = Path(__file__).resolve().parents[2] / "shaders"
 
 
 class Program:
-    """A linked pair of shaders, `shaders/NAME.vert` and `shaders/NAME.frag`.
+    """A linked pair of shaders, `shaders/NAME.vert` and `shaders/NAME.frag`, with preprocessor names defined.
 
     Raises:
         GraphicsError: a shader does not compile or link; the message ends with the driver's log.
     """
 
-    def __init__(self, vertex: str, fragment: str) -> None:
+    def __init__(self, vertex: str, fragment: str, defines: tuple[str, ...] = ()) -> None:
         self.id = GL.glCreateProgram()
         for name, kind in ((f"{vertex}.vert", GL.GL_VERTEX_SHADER), (f"{fragment}.frag", GL.GL_FRAGMENT_SHADER)):
             shader = GL.glCreateShader(kind)
-            GL.glShaderSource(shader, (SHADERS / name).read_text())
+            version, rest = (SHADERS / name).read_text().split("\n", 1)
+            GL.glShaderSource(shader, "\n".join([version, *(f"#define {define}" for define in defines), rest]))
             GL.glCompileShader(shader)
             if not GL.glGetShaderiv(shader, GL.GL_COMPILE_STATUS):
                 raise GraphicsError(f"shader {name} does not compile: {GL.glGetShaderInfoLog(shader).decode()}")
@@ -46,7 +47,7 @@ class Program:
         GL.glUseProgram(self.id)
         unit = 0
         for name, value in uniforms.items():
-            place = self._place(name)
+            place = self._place(name)  # -1, which GL ignores, where this variant has no such uniform
             if isinstance(value, Texture):
                 GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
                 GL.glBindTexture(GL.GL_TEXTURE_2D, value.id)
@@ -112,7 +113,7 @@ class Target:
     """A framebuffer to draw into: an 8-bit colour texture; on request a second, floating one and a depth buffer."""
 
     def __init__(self, size: tuple[int, int], floating: bool = False, depth: bool = False) -> None:
-        self.size = size
+        self.size, self.floating = size, floating
         self.id = GL.glGenFramebuffers(1)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.id)
         self.textures = [Texture(size)] + ([Texture(size, floating=True)] if floating else [])
