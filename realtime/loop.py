@@ -256,7 +256,7 @@ class Loop:
             self._stages.append(keeper)
             keeper.start()
         for lane in self._lanes:
-            if lane.sink.lossless and not settings.recording:
+            if lane.sink.recorder and not settings.recording:
                 continue
             try:
                 if lane.slot.put(result) and lane is self._shown:

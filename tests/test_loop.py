@@ -94,6 +94,7 @@ class Kept(Sink):
 
     def __init__(self, name: str = "kept", lossless: bool = True, before: Callable[[int], object] = int) -> None:
         self.name, self.lossless, self._before = name, lossless, before
+        self.recorder = name == "recorder"
         self.results: list[Result] = []
         self.got = threading.Semaphore(0)
         self.closed = 0

@@ -37,10 +37,12 @@ class Sink(ABC):
         name: how reports call it, e.g. "out.mp4".
         lossless: True where the sink wants every frame: its slot is bounded and, for a file source, waits. False
             where only the newest frame matters.
+        recorder: True where the record key holds it: no frames come while `settings.recording` is False.
     """
 
     name: str
     lossless: bool = False
+    recorder: bool = False
 
     @abstractmethod
     def write(self, result: Result) -> None:

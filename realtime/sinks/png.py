@@ -54,6 +54,7 @@ class PngSink(Sink):
     """
 
     lossless = True
+    recorder = True
 
     def __init__(self, folder: Path, options: SinkOptions) -> None:
         self.name = f"png:{folder}"

@@ -47,6 +47,7 @@ class VideoFileSink(Sink):
     """
 
     lossless = True
+    recorder = True
 
     def __init__(self, path: Path, options: SinkOptions) -> None:
         self.name = str(path)
