@@ -72,6 +72,12 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def prepare(options: RunOptions) -> None:
+    """Fixes torch's seed and threads. Call it before the module is made, too: its first weights are random."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+
+
 def fit(
     name: str,
     model: nn.Module,
@@ -89,8 +95,7 @@ def fit(
         loss: (model, batch as tensors) → scalars; the one called "loss" is minimised, all are logged.
         options, optimisation: see there.
     """
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
+    prepare(options)
     run = Run(name, model, options, optimisation or Optimisation())
     if options.resume:
         run.restore()
@@ -100,6 +105,7 @@ def fit(
         sampler=_From(run.step),
         num_workers=options.workers,
         prefetch_factor=4 if options.workers else None,
+        generator=torch.Generator(),  # its own: starting to load must not draw from the state a resume restores
     )
     batches = iter(loader)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
@@ -138,7 +144,7 @@ class Run:
         """Share of the training done, 0..1."""
         if self.options.steps is not None:
             return min(1.0, self.step / self.options.steps)
-        return min(1.0, self.seconds() / (60 * self.options.minutes))
+        return min(1.0, self.seconds() / max(60 * self.options.minutes, 1e-9))
 
     def seconds(self) -> float:
         """Training time so far, earlier runs included."""

@@ -26,7 +26,7 @@ from training import data
 from training.augment import degraded, jittered_crop, mirrored, misplaced_crop, occluded
 from training.export import export
 from training.landmark_errors import confidence_target, report
-from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit
+from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, prepare
 
 HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
 OUTSIDE = 2.0  # points further outside the crop than this many pixels are not asked for
@@ -195,6 +195,7 @@ def train(config: Config) -> None:
         if config.export:
             model = averaged("landmarks", Recombinator(), config.run.runs)
         else:
+            prepare(config.run)
             optimisation = Optimisation(learning_rate=config.learning_rate)
             model = fit("landmarks", Recombinator(), Samples(config), loss, config.run, optimisation)
         export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, ("points", "confidence", "face"))
