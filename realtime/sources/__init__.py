@@ -62,7 +62,10 @@ def _opened(spec: str, options: SourceOptions) -> Source:
         # one letter is a drive of Windows
         if argument and len(scheme) > 1 and scheme.isalnum():
             raise InputError(f"There is no source of the kind {scheme} (in {spec}): use {KNOWN}.")
-    return open_image(Path(spec), options) if is_image(Path(spec)) else VideoFile(spec, loop=options.loop)
+    if is_image(Path(spec)):
+        return open_image(Path(spec), options)
+    video = VideoFile(spec, loop=options.loop, square_pixels=options.square_pixels)
+    return Detached(video) if Path(spec).is_fifo() else video
 
 
 def _open_folder(argument: str, options: SourceOptions) -> Source:

@@ -21,6 +21,7 @@ class SourceOptions:
         rate: frames per second asked of a camera, None: as many as it gives; also how fast single pictures follow.
         loop: start again at the end (a video), keep the picture (an image), go on for ever (the demo).
         paced: play at the source's own speed, like a camera: the source is then `live`.
+        square_pixels: stretch pictures whose pixels are not square, as players do; False: leave them as stored.
         lost_after: seconds a live device may be away before `DeviceLostError`.
         limit_s: stop after this much media time in seconds.
         limit_frames: stop after this many frames.
@@ -31,6 +32,7 @@ class SourceOptions:
     rate: float | None = None
     loop: bool = False
     paced: bool = False
+    square_pixels: bool = True
     lost_after: float = 10.0
     limit_s: float | None = None
     limit_frames: int | None = None

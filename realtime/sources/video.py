@@ -32,15 +32,22 @@ class VideoFile(Source):
         loop: start again at the end; time and index go on.
         timeout: seconds to wait for an address to answer; None: wait.
         name: what messages call it, if not `location`.
+        square_pixels: see `SourceOptions`.
 
     Raises:
         InputError: there is nothing there, or no video in it.
     """
 
     def __init__(
-        self, location: str, loop: bool = False, timeout: float | None = None, name: str | None = None
+        self,
+        location: str,
+        loop: bool = False,
+        timeout: float | None = None,
+        name: str | None = None,
+        square_pixels: bool = True,
     ) -> None:
         self._location, self._loop, self._timeout, self._name = location, loop, timeout, name or location
+        self._square_pixels = square_pixels
         self._closed = threading.Event()
         self._busy = threading.Lock()  # held while the decoder runs: the container must not be closed under it
         self._container = open_container(location, timeout, name)
@@ -96,7 +103,7 @@ class VideoFile(Source):
         """Upright pictures with their stamps in seconds (None where the file gives none)."""
         stream.thread_type = ThreadType.AUTO
         stream.codec_context.thread_count = _DECODER_THREADS
-        picture = PictureMaker(stream.sample_aspect_ratio)
+        picture = PictureMaker(stream.sample_aspect_ratio if self._square_pixels else None)
         for packet in _packets(container, stream):
             try:
                 frames = stream.decode(packet)
@@ -155,7 +162,7 @@ def open_container(location: str, timeout: float | None = None, name: str | None
         raise InputError(
             f"{name or location} may not be read: change its permissions or choose another file."
         ) from error
-    except av.error.InvalidDataError as error:
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise InputError(
             f"{name or location} is not a video that can be read, or a piece is missing: choose another."
         ) from error

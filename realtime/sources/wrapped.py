@@ -81,7 +81,9 @@ class Limited(Wrapped):
     def __init__(self, inner: Source, seconds: float | None = None, count: int | None = None) -> None:
         super().__init__(inner)
         self._seconds, self._count = seconds, count
-        bounds = [inner.frames, count, None if seconds is None or not inner.rate else round(seconds * inner.rate)]
+        bounds = [inner.frames, count]
+        if seconds is not None and inner.rate and not inner.live:
+            bounds.append(round(seconds * inner.rate))
         self.frames = min((bound for bound in bounds if bound is not None), default=None)
 
     def __iter__(self) -> Iterator[Frame]:
