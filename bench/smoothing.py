@@ -6,15 +6,20 @@ Jitter is the mean length of the points' second difference in time, in percent o
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
+from skimage.data import astronaut
 
+from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.analysis.one_euro import FaceFilter
 from realtime.analysis.pose import rotation_of
-from realtime.frame import Floats, Pose
+from realtime.frame import Floats, Frame, Pose
 from realtime.geometry.template import template
-from realtime.geometry.topology import KEYPOINTS, NOSE_TIP
+from realtime.geometry.topology import KEYPOINTS, NOSE_TIP, eye_distance
 
 EYE_PX = 150.0
 SECONDS = 3.0
@@ -127,3 +132,75 @@ def delay_frames(path: Path, points: np.ndarray, watched: tuple[int, ...]) -> fl
 
     delays = np.arange(-1, 5, 0.05)
     return float(delays[np.argmin([misfit(delay) for delay in delays])])
+
+
+@dataclass(frozen=True)
+class Options:
+    """Lag and jitter of the face filter."""
+
+    json: bool = False
+    """End with one line of JSON for programs."""
+    raw: float = 0.35
+    """Jitter of the synthetic raw points, percent of the eye distance."""
+    noise: float = 3.0
+    """Standard deviation of the sensor noise on the still picture, grey levels."""
+    frames: int = 120
+    """How often the still picture is read."""
+    rate: float = 30.0
+    """Frames per second."""
+
+
+def synthetic(options: Options) -> dict[str, dict[str, float]]:
+    """Per move: lag in frames, raw jitter and jitter left, with the true motion taken out, in percent."""
+    rng = np.random.default_rng(1)
+    rows = {}
+    for move in (Move("still"), *MOVES):
+        path = move_face(move, options.rate)
+        raw = path.points + white_noise(path.points.shape, path.eye_px, options.raw, rng)
+        steady = smoothed(raw, path)
+        rows[move.name] = {
+            "lag_frames": delay_frames(path, steady, move.watched) if move.name != "still" else 0.0,
+            "raw_jitter": jitter_percent(raw - path.points, path.eye_px),
+            "jitter": jitter_percent(steady - path.points, path.eye_px),
+        }
+    return rows
+
+
+def still_picture(options: Options) -> dict[str, dict[str, float]]:
+    """Jitter of the whole analysis, raw and smoothed, on a public-domain portrait with sensor noise."""
+    portrait = np.zeros((720, 1280, 3), np.uint8)
+    portrait[104:616, 384:896] = astronaut()[..., :3]
+    rows = {}
+    for name, smooth in (("raw", False), ("smoothed", True)):
+        rng = np.random.default_rng(1)  # the same noise for both
+        faces = []
+        with open_analyser(AnalysisOptions(smooth=smooth)) as analyser:
+            for index in range(options.frames):
+                noise = rng.normal(size=portrait.shape) * options.noise
+                pixels = np.clip(portrait + noise, 0, 255).round().astype(np.uint8)
+                faces += analyser.analyse(Frame(pixels, index, index / options.rate, 0.0))
+        points, depth = np.stack([face.points for face in faces]), np.stack([face.depth for face in faces])
+        eye_px = float(eye_distance(points).mean())
+        angles = np.array([[face.pose.yaw, face.pose.pitch, face.pose.roll] for face in faces])
+        rows[name] = {
+            "points_percent": jitter_percent(points, eye_px),
+            "depth_percent": jitter_percent(depth[..., None], eye_px),
+            "pose_deg": float(np.abs(np.diff(angles[3:], 2, axis=0)).mean()),
+        }
+    return rows
+
+
+def run(options: Options) -> None:
+    """Print both tables."""
+    console = Console()
+    moves, still = synthetic(options), still_picture(options)
+    table = Table("move", "lag, frames", "raw jitter, %", "jitter, %", title="Synthetic face")
+    for name, row in moves.items():
+        table.add_row(name, *(f"{row[key]:.2f}" for key in ("lag_frames", "raw_jitter", "jitter")))
+    console.print(table)
+    table = Table("", "points, %", "depth, %", "pose, °", title="Jitter on a still picture with sensor noise")
+    for name, row in still.items():
+        table.add_row(name, *(f"{row[key]:.3f}" for key in ("points_percent", "depth_percent", "pose_deg")))
+    console.print(table)
+    if options.json:
+        print(json.dumps({"ours": {"moves": moves, "still": still}}))

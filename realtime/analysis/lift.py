@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engines import Engine
-from realtime.analysis.pose import RIGIDITY, fit_similarity
-from realtime.frame import Floats
+from realtime.analysis.pose import fit_template, pose_of
+from realtime.frame import Floats, Pose
 from realtime.geometry.crops import roll_of
 from realtime.geometry.template import template
 from realtime.geometry.topology import LANDMARKS
@@ -14,30 +14,30 @@ from realtime.geometry.topology import LANDMARKS
 BOX_SCALE = 1.25
 
 
-def lift(engine: Engine, points: Floats) -> Floats:
-    """Depth of every keypoint, from the face alone (DepthNet with the face as its own target).
+def lift(engine: Engine, points: Floats) -> tuple[Floats, list[Pose]]:
+    """Depth of every keypoint from the face alone (DepthNet with the face as its own target), and the heads' poses.
 
     The network sees each face upright in a square box 1.25 times its landmarks' extent, so the depth does not depend
     on where, how large or how tilted the face is. The forehead lies where the mean face has it, fitted to the rest.
 
     Args:
         engine: `depthnet` (see engines/weights/depthnet.md).
-        points: (B, 81, 2) pixels, B ≥ 1.
+        points: (B, 81, 2) pixels, B from 1 to 16.
 
     Returns:
-        (B, 81) float32 pixels, smaller is nearer, mean 0 over the 68 landmarks.
+        (B, 81) float32 pixels, smaller is nearer, mean 0 over the 68 landmarks; and B poses.
     """
     boxed, sides = zip(*(_boxed(face[:LANDMARKS]) for face in points), strict=True)
     faces = np.stack(boxed).astype(np.float32)
     (relative,) = engine(faces, faces)
     depth = np.empty(points.shape[:2], np.float32)
     depth[:, :LANDMARKS] = (relative - relative.mean(axis=1, keepdims=True)) * np.array(sides)[:, None]
-    mean_face = template()
+    poses = []
     for face, z in zip(points, depth, strict=True):
-        lifted = np.column_stack([face[:LANDMARKS], z[:LANDMARKS]])
-        scale, rotation, shift = fit_similarity(mean_face[:LANDMARKS], lifted, RIGIDITY[:LANDMARKS])
-        z[LANDMARKS:] = scale * mean_face[LANDMARKS:] @ rotation[2] + shift[2]
-    return depth
+        scale, rotation, shift = fit_template(np.column_stack([face, z]))
+        z[LANDMARKS:] = scale * template()[LANDMARKS:] @ rotation[2] + shift[2]
+        poses.append(pose_of(rotation))
+    return depth, poses
 
 
 def _boxed(landmarks: Floats) -> tuple[np.ndarray, float]:

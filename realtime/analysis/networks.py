@@ -13,7 +13,6 @@ from engines import Engine
 from realtime.analysis.detector import Detection, Detector
 from realtime.analysis.landmarks import CROP, LandmarkNet, Landmarks
 from realtime.analysis.lift import lift
-from realtime.analysis.pose import head_pose
 from realtime.analysis.tracker import Tracker
 from realtime.frame import Pixels
 from realtime.geometry.crops import face_crop, face_crop_of_box
@@ -45,9 +44,9 @@ def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: flo
     if tracker.wants_detection() and (found := tracker.unknown(networks.detector(pixels))):
         tracker.adopt(first_sight(networks.landmarks, pixels, found))
     if tracker.seen:
-        depths = lift(networks.depthnet, np.stack([track.points for track in tracker.seen]))
-        for track, depth in zip(tracker.seen, depths, strict=True):
-            track.depth, track.pose = depth, head_pose(track.points, depth)
+        depths, poses = lift(networks.depthnet, np.stack([track.points for track in tracker.seen]))
+        for track, depth, pose in zip(tracker.seen, depths, poses, strict=True):
+            track.depth, track.pose = depth, pose
 
 
 def first_sight(net: LandmarkNet, pixels: Pixels, found: Sequence[Detection]) -> Landmarks:

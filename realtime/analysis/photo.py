@@ -9,7 +9,6 @@ from realtime.analysis.detector import Detection
 from realtime.analysis.landmarks import CROP, LandmarkNet
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks, first_sight
-from realtime.analysis.pose import head_pose
 from realtime.analysis.tracker import Tracker
 from realtime.errors import InputError
 from realtime.frame import Face, Floats, Pixels
@@ -52,8 +51,8 @@ def analyse_photo(networks: Networks, pixels: Pixels, name: str) -> tuple[Face, 
         raise InputError(f"No face was found in {name}: take a picture in which one is plainly visible.")
     largest = max(tracker.seen, key=lambda track: float(np.prod(np.ptp(track.points[:LANDMARKS], axis=0))))
     points, confidence = _averaged(networks.landmarks, pixels, largest.points)
-    depth = lift(networks.depthnet, points[None])[0]
-    return Face(0, points, confidence, largest.score, head_pose(points, depth), depth), len(tracker.seen)
+    (depth,), (pose,) = lift(networks.depthnet, points[None])
+    return Face(0, points, confidence, largest.score, pose, depth), len(tracker.seen)
 
 
 def _detect_with_margin(networks: Networks, pixels: Pixels, margin: float) -> list[Detection]:

@@ -79,12 +79,14 @@ def pose_of(rotation: np.ndarray) -> Pose:
     return Pose(float(np.rad2deg(yaw)), float(np.rad2deg(-pitch)), float(np.rad2deg(roll)))
 
 
-def head_pose(points: np.ndarray, depth: np.ndarray) -> Pose:
-    """Pose of a lifted face: how the mean face must turn to lie on the landmarks that move with the skull.
+def fit_template(lifted: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """How the mean face must grow, turn and shift to lie on a lifted face, by the points that move with the skull.
 
     Args:
-        points: (68 or 81, 2) pixels; only the 68 landmarks count, the hairline has no measured depth.
-        depth: (68 or 81,) pixels.
+        lifted: (68 or 81, 3) pixels; only the 68 landmarks count, the hairline has no measured depth.
+
+    Returns:
+        As `fit_similarity`, from the unit of `realtime.geometry.template` to pixels; the head's pose is
+        `pose_of(rotation)`.
     """
-    lifted = np.column_stack([points, depth])[:LANDMARKS]
-    return pose_of(fit_similarity(template()[:LANDMARKS], lifted, RIGIDITY[:LANDMARKS])[1])
+    return fit_similarity(template()[:LANDMARKS], lifted[:LANDMARKS], RIGIDITY[:LANDMARKS])

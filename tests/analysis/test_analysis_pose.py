@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from realtime.analysis.pose import RIGIDITY, fit_similarity, head_pose, pose_of, rotation_of
+from realtime.analysis.pose import RIGIDITY, fit_similarity, fit_template, pose_of, rotation_of
 from realtime.frame import Pose
 from realtime.geometry.template import template
 from realtime.geometry.topology import FLIP, NOSE_TIP, mirror
@@ -97,12 +97,11 @@ def test_weights_turn_the_face_as_the_mirror_does() -> None:
 
 
 @pytest.mark.parametrize("pose", [Pose(0, 0, 0), Pose(40, 0, 0), Pose(-60, 20, 10), Pose(15, -25, -30)])
-def test_head_pose_of_a_turned_mean_face(pose: Pose) -> None:
+def test_pose_of_a_turned_mean_face(pose: Pose) -> None:
     turned = 120 * template() @ rotation_of(pose).T + [300, 200, 50]
-    found = head_pose(turned[:, :2], turned[:, 2])
+    found = pose_of(fit_template(turned)[1])
     np.testing.assert_allclose([found.yaw, found.pitch, found.roll], [pose.yaw, pose.pitch, pose.roll], atol=1e-3)
     assert np.sign(turned[NOSE_TIP, 0] - turned[:68, 0].mean()) == np.sign(pose.yaw) or pose.yaw == 0
-    flipped = head_pose(mirror(turned[:, :2], 640), turned[FLIP, 2])
-    np.testing.assert_allclose(
-        [flipped.yaw, flipped.pitch, flipped.roll], [-pose.yaw, pose.pitch, -pose.roll], atol=1e-3
-    )
+    flipped = pose_of(fit_template(mirror(turned, 640))[1])
+    expected = [-pose.yaw, pose.pitch, -pose.roll]
+    np.testing.assert_allclose([flipped.yaw, flipped.pitch, flipped.roll], expected, atol=1e-3)
