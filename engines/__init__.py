@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from engines.errors import EngineError
-from engines.runtime.base import Buffers, Engine, Spec, TensorSpec
+from engines.runtime.base import MAX_BATCH, Buffers, Engine, Spec, TensorSpec
 
-__all__ = ["Buffers", "Engine", "EngineError", "Spec", "TensorSpec", "cache_folder", "load"]
+__all__ = ["MAX_BATCH", "WEIGHTS", "Buffers", "Engine", "EngineError", "Spec", "TensorSpec", "cache_folder", "load"]
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 

@@ -7,11 +7,11 @@ corners of the model's mean face, the origin the mean of its 68 landmarks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from realtime.geometry.topology import FLIP, JAW, KEYPOINTS, LANDMARKS, OUTER_EYE_CORNERS
+from training.data import ShapeModel
 
 # Vertices at the upper end of the face ovals that mesh trackers draw, image left to right: the mean tracked mesh
 # (near-frontal photos) was aligned with the model by a similarity over inner landmarks, and the nearest vertices taken.
@@ -35,20 +35,17 @@ class ViewRanges:
 class IctFaces:
     """The morphable model reduced to keypoints and cheek strips."""
 
-    def __init__(self, path: Path) -> None:
-        """Read `ict_facekit_face.npz` of the data folder."""
-        with np.load(path) as file:
-            neutral = file["neutral"] * np.array([1, -1, -1], np.float32)
-            kept = np.concatenate([file["lm68"], FOREHEAD_VERTICES, _strips(neutral, file["lm68"][JAW]).ravel()])
-            neutral = neutral[kept]
-            left, right = OUTER_EYE_CORNERS
-            unit = np.linalg.norm(neutral[left] - neutral[right])
-            scale = np.array([1, -1, -1], np.float32) / unit
-            self._neutral = (neutral - neutral[:LANDMARKS].mean(axis=0)) / unit
-            self._identity = _basis(file["identity"][:, kept] * scale)
-            self._expression = _basis(file["expression"][:, kept] * scale)
-            names = [str(name) for name in file["expression_names"]]
-            self._close, self._open = names.index("mouthClose"), names.index("jawOpen")
+    def __init__(self, model: ShapeModel) -> None:
+        """Take what is needed of `training.data.ict_face()`."""
+        strips = _strips(model.neutral, model.landmarks[JAW])
+        kept = np.concatenate([model.landmarks, FOREHEAD_VERTICES, strips.ravel()])
+        neutral = model.neutral[kept]
+        left, right = OUTER_EYE_CORNERS
+        unit = np.linalg.norm(neutral[left] - neutral[right])
+        self._neutral = (neutral - neutral[:LANDMARKS].mean(axis=0)) / unit
+        self._identity = _basis(model.identity[:, kept] / unit)
+        self._expression = _basis(model.expression[:, kept] / unit)
+        self._close, self._open = map(model.expression_names.index, ("mouthClose", "jawOpen"))
 
     @property
     def mean(self) -> np.ndarray:
@@ -75,15 +72,15 @@ class IctFaces:
         return weights
 
 
-def seen(shapes: np.ndarray, angles: np.ndarray, nearness: np.ndarray) -> np.ndarray:
+def seen(shapes: np.ndarray, angles: np.ndarray, nearness: np.ndarray, contour: np.ndarray | None = None) -> np.ndarray:
     """Keypoints as a camera sees the shapes.
-
-    Jaw points are those of the visible contour, as people mark them: where a cheek hides the jaw line, its edge.
 
     Args:
         shapes: (B, V, 3) of `IctFaces.shapes`.
         angles: (B, 3) yaw, pitch, roll in degrees, the project's signs.
         nearness: (B,) 1 / distance of the camera from the origin; 0 is orthographic.
+        contour: (B,) bool: True puts the jaw points on the visible contour, as people mark them (where a cheek hides
+            the jaw line, its edge); False leaves them on the jaw line. None is all True.
 
     Returns:
         (B, 81, 3) float32: x and y in the picture, z the depth before projection, same unit as the shapes.
@@ -96,7 +93,8 @@ def seen(shapes: np.ndarray, angles: np.ndarray, nearness: np.ndarray) -> np.nda
     best = np.argmax(strips * outward[:, None], axis=2)
     rows = np.arange(len(shapes))[:, None]
     points = turned[:, :KEYPOINTS].copy()
-    points[:, JAW] = turned[:, KEYPOINTS:].reshape(len(shapes), len(JAW), STRIP, 3)[rows, JAW, best]
+    marched = turned[:, KEYPOINTS:].reshape(len(shapes), len(JAW), STRIP, 3)[rows, JAW, best]
+    points[:, JAW] = marched if contour is None else np.where(contour[:, None, None], marched, points[:, JAW])
     points[..., :2] /= 1 + nearness[:, None, None].astype(np.float32) * points[..., 2:]
     return points
 

@@ -17,7 +17,7 @@ def solve(
     check_shapes(points.shape, targets.shape, None if weights is None else weights.shape)
     weights = np.ones(points.shape[:2]) if weights is None else weights
     wide = [array.astype(np.float64) for array in (points, targets, weights)]
-    return np.array([_solve_face(*face, ridge=ridge) for face in zip(*wide, strict=True)]).reshape(-1, 2, 4)
+    return np.array([_solve_face(p, t, w, ridge) for p, t, w in zip(*wide, strict=True)]).reshape(-1, 2, 4)
 
 
 def depth_left(points: NDArray[Any], weights: NDArray[Any] | None = None) -> NDArray[np.float64]:
