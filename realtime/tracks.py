@@ -70,7 +70,7 @@ class TracksWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = path.open("w", encoding="utf-8", newline="\n")
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(
                 f"The tracks cannot be written to {path} ({error.strerror}): choose a folder that can be written."
@@ -80,28 +80,25 @@ class TracksWriter:
         """Add one line.
 
         Raises:
-            DeviceLostError: the disk is full or went away.
+            DeviceLostError: the disk is full or went away; the line that did not fit is taken back.
             ValueError: a number is not finite.
         """
-        line = json.dumps(track(result), allow_nan=False, separators=(",", ":"))
+        line = json.dumps(track(result), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        end = self._file.tell()
+        rest = memoryview(line)
         try:
-            self._file.write(line + "\n")
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
-            raise self._lost(error) from error
+            self._file.truncate(end)
+            raise DeviceLostError(
+                f"Writing the tracks to {self._path} stopped ({error.strerror}): the lines before are whole;"
+                " free some space or choose another place."
+            ) from error
 
     def close(self) -> None:
         """Close the file; may be called more than once."""
-        try:
-            self._file.close()
-        except OSError as error:  # what a full disk kept in the buffer
-            raise self._lost(error) from error
-
-    def _lost(self, error: OSError) -> DeviceLostError:
-        return DeviceLostError(
-            f"Writing the tracks to {self._path} stopped ({error.strerror}): the lines before are whole;"
-            " free some space or choose another place."
-        )
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

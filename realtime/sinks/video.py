@@ -150,8 +150,11 @@ class _RecordedFile:
 
     def begin(self) -> None:
         """Drop what an older file of this name held."""
-        self._file.truncate(0)
         self._remove = False
+        try:
+            self._file.truncate(0)
+        except OSError as error:
+            self._error, self.failed = error, True
 
     def write(self, data: bytes) -> int:
         rest = memoryview(data)
