@@ -11,8 +11,6 @@ in float depth_at;
 
 uniform sampler2D source_picture;
 uniform vec2 source_size;
-uniform float density;      // source texels per output pixel of the whole face: what counts as unstretched
-uniform vec2 stretch_fade;  // relative texel density where the surface is transparent, and where it is opaque
 uniform float opacity;
 #ifdef SKIN
 uniform sampler2D live_picture;
@@ -24,27 +22,25 @@ uniform vec3 side_fade;     // flat x where fading begins, flat x where it ends,
 
 layout(location = 0) out vec4 colour; // premultiplied
 #ifdef DETAIL
+uniform float density;      // source texels per output pixel of the whole face: what counts as unstretched
 layout(location = 1) out vec4 detail; // source u, v in 0..1, confidence, z
 #endif
 
 void main() {
-    // signed source area per output pixel: the affine of a triangle is constant, so derivatives are exact
-    float unstretched = determinant(mat2(dFdx(source_at), dFdy(source_at))) / density;
     float alpha = opacity * trusted;
-    float fade = smoothstep(stretch_fade.x, stretch_fade.y, unstretched);
     vec3 drawn = texture(source_picture, (source_at + 0.5) / source_size).rgb;
 #ifdef SKIN
     vec4 region = texture(regions, flat_at);
     float seen_live = clamp(dot(region.rg, live_share), 0.0, 1.0);
     drawn = clamp(drawn * relit.a + relit.rgb, 0.0, 1.0);
     drawn = mix(drawn, texture(live_picture, (live_at + 0.5) / live_size).rgb, seen_live);
-    fade = mix(fade, 1.0, seen_live);
     alpha *= region.b;
     alpha *= 1.0 - side_fade.z * clamp((flat_at.x - side_fade.x) / (side_fade.y - side_fade.x), 0.0, 1.0);
 #endif
-    alpha *= fade;
     colour = vec4(drawn * alpha, alpha);
 #ifdef DETAIL
+    // signed source area per output pixel: the affine of a triangle is constant, so derivatives are exact
+    float unstretched = determinant(mat2(dFdx(source_at), dFdy(source_at))) / density;
     detail = vec4((source_at + 0.5) / source_size, clamp(unstretched, 0.0, 1.0), depth_at);
 #endif
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.effects.relight import Tone
+from realtime.effects.relight import Tone, uncovered
 from realtime.frame import Face, Floats, Pixels
 from realtime.geometry.crops import square_crop
 from realtime.geometry.topology import FLIP, mirror
@@ -27,6 +27,7 @@ class View:
         depth: (81,) float32, their depth in pixels.
         asymmetry: how it is turned, see `realtime.geometry.views.asymmetry`.
         tone: its light and skin.
+        clear: (V,) float32 in [0, 1] at the vertices of the face mesh: 0 where hair, a hand or background covers skin.
     """
 
     pixels: Pixels
@@ -34,6 +35,7 @@ class View:
     depth: Floats
     asymmetry: float
     tone: Tone
+    clear: Floats
 
     @property
     def solid(self) -> Floats:
@@ -68,10 +70,10 @@ def _view(pixels: Pixels, face: Face) -> View:
     points = crop.into(face.points).astype(np.float32)
     texture = np.ascontiguousarray(crop.cut(pixels))
     depth = (face.depth * (size / side)).astype(np.float32)
-    return View(texture, points, depth, asymmetry(points), Tone(texture, points))
+    return View(texture, points, depth, asymmetry(points), Tone(texture, points), uncovered(texture, points))
 
 
 def _mirrored(view: View) -> View:
     pixels = np.ascontiguousarray(view.pixels[:, ::-1])
     points = mirror(view.points, pixels.shape[1]).astype(np.float32)
-    return View(pixels, points, view.depth[FLIP], -view.asymmetry, Tone(pixels, points))
+    return View(pixels, points, view.depth[FLIP], -view.asymmetry, Tone(pixels, points), uncovered(pixels, points))

@@ -7,14 +7,16 @@ import numpy as np
 
 from realtime.frame import Floats
 from realtime.geometry.mesh import OUTLINE, layout
-from realtime.geometry.topology import BROWS, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from realtime.geometry.topology import BROWS, INNER_LIPS, LEFT_EYE, NOSTRILS, OUTER_LIPS, RIGHT_EYE
 
 SIZE = 256
 # in eye distances
 _EYE_GROWTH = 0.07
+_MOUTH_GROWTH = 0.03  # the photo's teeth must not show round a closed mouth
 _EYE_BLUR = 0.035
 _MOUTH_BLUR = 0.02
 _EDGE = 0.16
+_MARGIN = 0.06
 
 
 def eye_unit() -> float:
@@ -26,12 +28,8 @@ def eye_unit() -> float:
 def regions() -> Floats:
     """(SIZE, SIZE, 4) float32 in [0, 1]: eyes with their lids, inner mouth, inside the feathered edge, 1."""
     points, unit = layout(), eye_unit()
-    eyes = np.zeros((SIZE, SIZE), np.float32)
-    for eye in (LEFT_EYE, RIGHT_EYE):
-        eyes = np.maximum(eyes, _filled(points[eye]))
-    reach = 2 * round(_EYE_GROWTH * unit * SIZE) + 1
-    eyes = cv2.dilate(eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    mouth = _filled(points[INNER_LIPS])
+    eyes = cv2.dilate(np.maximum(*(_filled(points[eye]) for eye in (LEFT_EYE, RIGHT_EYE))), _disc(_EYE_GROWTH))
+    mouth = cv2.dilate(_filled(points[INNER_LIPS]), _disc(_MOUTH_GROWTH))
     distance = cv2.distanceTransform((_filled(points[OUTLINE]) > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     edge = np.clip(distance / (_EDGE * unit * SIZE), 0, 1)
     return np.dstack(
@@ -44,16 +42,24 @@ def regions() -> Floats:
     ).astype(np.float32)
 
 
-def skin() -> Floats:
-    """(SIZE, SIZE) float32, 1 where there is plain skin: inside the outline, not on eyes, brows or lips."""
-    points, unit = layout(), eye_unit()
-    plain = _filled(points[OUTLINE])
-    features = np.zeros_like(plain)
-    for part in (LEFT_EYE, RIGHT_EYE, BROWS[:5], BROWS[5:], OUTER_LIPS):
+def feature_mask() -> Floats:
+    """(SIZE, SIZE) float32, 1 on eyes, brows, nostrils and lips, with a margin."""
+    points = layout()
+    features = np.zeros((SIZE, SIZE), np.float32)
+    for part in (LEFT_EYE, RIGHT_EYE, BROWS[:5], BROWS[5:], NOSTRILS, OUTER_LIPS):
         features = np.maximum(features, _filled(cv2.convexHull(points[part])[:, 0]))
-    reach = 2 * round(0.06 * unit * SIZE) + 1
-    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return np.asarray(cv2.erode(plain, shape) * (1 - cv2.dilate(features, shape)), np.float32)
+    return np.asarray(cv2.dilate(features, _disc(_MARGIN)), np.float32)
+
+
+def skin() -> Floats:
+    """(SIZE, SIZE) float32, 1 where there is plain skin: inside the outline, with a margin, and on no feature."""
+    return np.asarray(cv2.erode(_filled(layout()[OUTLINE]), _disc(_MARGIN)) * (1 - feature_mask()), np.float32)
+
+
+def _disc(radius: float) -> np.ndarray:
+    """Structuring element of a radius in eye distances."""
+    side = 2 * round(radius * eye_unit() * SIZE) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
 
 
 def _filled(polygon: np.ndarray) -> Floats:

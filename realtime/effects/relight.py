@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from realtime.effects.regions import skin
+from realtime.effects.regions import feature_mask, skin
 from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.thin_plate import thin_plate_weights
@@ -21,6 +21,9 @@ GRID = 32
 _BLUR_CELLS = 5.0
 _MEMORY_S = 0.3
 _GAIN = (0.7, 1.4)
+# Weights of the Lab axes, and the distances from the skin's median where covering begins and is certain.
+_COVER_AXES = np.array([0.5, 1.0, 1.0], np.float32)
+_COVERED = (18.0, 30.0)
 
 
 class Tone:
@@ -62,13 +65,32 @@ class Relight:
         self._time = time_s
         gain = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_GAIN))
         offset = _rgb(self._low) - gain * _rgb(source.low)
-        at = (face_mesh().uv * GRID - 0.5)[:, None]
-        return np.dstack(
-            [
-                cv2.remap(offset, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-                np.full((len(at), 1, 1), gain),
-            ]
-        )[:, 0]
+        return np.column_stack([_at_vertices(offset), np.full(len(face_mesh().uv), gain, np.float32)])
+
+
+def uncovered(pixels: Pixels, points: Floats) -> Floats:
+    """(V,) float32 in [0, 1] at the face mesh's vertices: 0 where something that is not skin covers the face.
+
+    Told by colour alone: cells of the grid, features aside, whose Lab colour is far from the skin's median. Lightness
+    counts half, for one side of a face may lie in shadow.
+    """
+    lab = _sampled(pixels, points)
+    middle = np.median(lab[_skin() > 0.5], axis=0)
+    distance = np.linalg.norm((lab - middle) * _COVER_AXES, axis=-1)
+    covered = np.clip((distance - _COVERED[0]) / (_COVERED[1] - _COVERED[0]), 0, 1) * _beside_features()
+    return 1 - _at_vertices(cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.8))
+
+
+def _at_vertices(grid: np.ndarray) -> np.ndarray:
+    """(V[, C]) a (GRID, GRID[, C]) map of the flat face at the vertices of the face mesh."""
+    at = (face_mesh().uv * GRID - 0.5)[:, None]
+    return np.asarray(cv2.remap(grid, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))[:, 0]
+
+
+@cache
+def _beside_features() -> Floats:
+    features = cv2.dilate(feature_mask(), np.ones((5, 5), np.uint8))
+    return 1 - np.asarray(cv2.resize(features, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
 
 @cache

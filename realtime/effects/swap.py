@@ -22,7 +22,7 @@ from realtime.effects.relight import Relight, Tone
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.topology import LANDMARKS
-from realtime.geometry.views import asymmetry, view_depth
+from realtime.geometry.views import asymmetry, texel_density, view_depth
 from realtime.render import gl
 from realtime.render.canvas import Canvas, Warp
 
@@ -33,7 +33,10 @@ _FADE_FRAMES = 5
 _SIDE_FADE_DEG = (30.0, 55.0)
 # Skin is drawn where the landmarks are trusted: transparent at the first, opaque from the second confidence on.
 _TRUST = (0.08, 0.25)
-_STRETCH_FADE = (0.02, 0.12)
+# A surface stretched more than tenfold is transparent, less than twofold opaque.
+_STRETCH_FADE = (0.1, 0.5)
+# A photo turned further than this shows too little of its far side: its mirror image is drawn beneath.
+_ONE_SIDED = 0.45
 
 
 @dataclass(slots=True, eq=False)
@@ -93,13 +96,19 @@ class Swap(Effect):
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         self._choose_view(track, asymmetry(face.points))
         relight = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
-        fading = track.fade / _FADE_FRAMES
-        layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
-        for index, opacity in layers:
+        for index, opacity in self._layers(track):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            canvas.warp(self._layer(views[index], affines[index], points, face, relight, opacity))
+            canvas.warp(self._surface(views[index], affines[index], points, face, relight, opacity))
         view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
+
+    def _layers(self, track: _Track) -> list[tuple[int, float]]:
+        """Views to draw, with their opacity, the lowest first."""
+        fading = track.fade / _FADE_FRAMES
+        layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
+        lowest = layers[0][0]
+        one_sided = abs(track.person.views[lowest].asymmetry) > _ONE_SIDED
+        return [(lowest ^ 1, 1.0), *layers] if one_sided else layers  # views come in pairs, see `Person`
 
     def _geometry(
         self, track: _Track, index: int, affine: Floats, face: Face, time_s: float, settings: Settings
@@ -112,21 +121,23 @@ class Swap(Effect):
         points = (placed + moved @ affine[:, :3].T).astype(np.float32)
         return match_mouth(points, face.points, min(settings.expression, 1.0))
 
-    def _layer(self, view: View, affine: Floats, points: Floats, face: Face, relight: Floats, opacity: float) -> Warp:
+    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, relight: Floats, opacity: float) -> Warp:
         weights = self._mesh.weights
+        source, position = weights @ view.points, weights @ points
         scale = float(np.linalg.norm(affine[0, :2]) * np.linalg.norm(affine[1, :2]))
+        stretch = texel_density(self._mesh, source, position) * scale
+        trust = _smoothstep(*_TRUST, weights @ face.confidence) * _smoothstep(*_STRETCH_FADE, stretch) * view.clear
         return Warp(
             self._mesh,
-            np.column_stack([weights @ points, view_depth(affine, weights @ view.solid)]),
-            weights @ view.points,
+            np.column_stack([position, view_depth(affine, weights @ view.solid)]),
+            source,
             self._texture(view),
             live=weights @ face.points,
-            trust=_smoothstep(*_TRUST, weights @ face.confidence),
+            trust=trust,
             regions=self._regions,
             relight=relight,
             density=1 / max(scale, 1e-6),
             live_share=(float(self._live_eyes), float(self._live_mouth)),
-            stretch_fade=_STRETCH_FADE,
             side_fade=_side_fade(face.pose.yaw),
             opacity=opacity,
         )

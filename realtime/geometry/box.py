@@ -15,8 +15,8 @@ BOX_SCALE = 1.25
 
 def landmark_box(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Centre (..., 2) and side (...) of the square box around (..., K, 2 or 3) keypoints; the first 68 count."""
-    landmarks = points[..., :LANDMARKS, :2]
-    low, high = landmarks.min(axis=-2), landmarks.max(axis=-2)
+    axes = np.ascontiguousarray(points[..., :LANDMARKS, :2].swapaxes(-1, -2))  # several times as quick to reduce
+    low, high = axes.min(axis=-1), axes.max(axis=-1)
     side = BOX_SCALE * np.maximum((high - low).max(axis=-1), 1e-6)
     return (low + high) / 2, side
 

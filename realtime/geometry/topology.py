@@ -17,6 +17,7 @@ JAW = np.arange(0, 17)
 BROWS = np.arange(17, 27)
 NOSE = np.arange(27, 36)
 NOSE_TIP = 30
+NOSTRILS = np.arange(31, 36)
 LEFT_EYE = np.arange(36, 42)
 RIGHT_EYE = np.arange(42, 48)
 EYES = np.arange(36, 48)

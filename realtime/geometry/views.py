@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from realtime.frame import Floats
+from realtime.geometry.mesh import Mesh
 
 _AXIS = (28, 30, 33, 62)  # nose bridge to the middle of the mouth
 _LEFT, _RIGHT = slice(0, 4), slice(13, 17)
@@ -41,3 +42,25 @@ def view_depth(affine: np.ndarray, points: np.ndarray) -> Floats:
     low, high = float(depth.min()), float(depth.max())
     scaled: Floats = (1.9 * ((depth - low) / max(high - low, 1e-12)) - 0.95).astype(np.float32)
     return scaled
+
+
+def texel_density(mesh: Mesh, source: Floats, output: Floats) -> Floats:
+    """(V,) source area per output area round each vertex: 1 unstretched, small where texture is stretched.
+
+    Negative where the surface is seen from behind in the source (or, which is not drawn, in the output).
+
+    Args:
+        mesh: the surface.
+        source: (V, 2) vertices in the source picture.
+        output: (V, 2) vertices in the output picture.
+    """
+    corners = mesh.triangles.ravel()
+    areas = [np.repeat(_areas(points, mesh), 3) for points in (source, output)]
+    taken, drawn = (np.bincount(corners, area, len(mesh.uv)) for area in areas)
+    density: Floats = (taken / np.where(np.abs(drawn) > 1e-6, drawn, np.inf)).astype(np.float32)
+    return density
+
+
+def _areas(points: Floats, mesh: Mesh) -> np.ndarray:
+    a, b, c = (points[mesh.triangles[:, i]] for i in range(3))
+    return np.asarray((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2

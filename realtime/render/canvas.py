@@ -43,7 +43,6 @@ class Warp:
         relight: (V, 4) float32, RGB offset in 0..1 and gain of the colour; None changes nothing.
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
-        stretch_fade: relative density where the surface becomes transparent and where it is opaque.
         side_fade: layout x where a fade begins and ends, and its strength.
         opacity: of the whole surface, in [0, 1].
     """
@@ -58,7 +57,6 @@ class Warp:
     relight: Floats | None = None
     density: float = 1.0
     live_share: tuple[float, float] = (0.0, 0.0)
-    stretch_fade: tuple[float, float] = (-2.0, -1.0)
     side_fade: tuple[float, float, float] = (0.0, 1.0, 0.0)
     opacity: float = 1.0
 
@@ -150,7 +148,6 @@ class Canvas:
                 "live_size": tuple(map(float, self.live.size)),
                 "density": warp.density / scale**2,
                 "live_share": warp.live_share,
-                "stretch_fade": warp.stretch_fade,
                 "side_fade": warp.side_fade,
                 "opacity": warp.opacity,
             }
