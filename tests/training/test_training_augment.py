@@ -18,8 +18,8 @@ SIZE = 112
 def oval(rng: np.random.Generator) -> np.ndarray:
     """(81, 2) spread points with the eyes where a face has them."""
     points = rng.uniform((80, 70), (180, 190), (KEYPOINTS, 2))
-    points[36:42] = (100, 100) + rng.normal(0, 2, (6, 2))
-    points[42:48] = (150, 104) + rng.normal(0, 2, (6, 2))
+    points[36:42] = rng.normal((100, 100), 2, (6, 2))
+    points[42:48] = rng.normal((150, 104), 2, (6, 2))
     return points.astype(np.float32)
 
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Annotated
 
 import cv2
@@ -81,13 +80,8 @@ class Samples:
         self._train = [share.faces.training() for share in self._shares]
         self._chances = np.array([share.chance for share in self._shares])
         self._weights = point_weights()
+        self._pictures: dict[tuple[int, int], np.ndarray] = {}  # decoded once, in the process that uses them
         self._backgrounds = data.Backgrounds([sets[2], sets[3]])
-
-    @cached_property
-    def _pictures(self) -> list[dict[int, np.ndarray]]:
-        """Every training picture decoded once, in the process that uses them."""
-        shares = zip(self._shares, self._train, strict=True)
-        return [{i: share.faces.grey(i) for i in train} for share, train in shares]
 
     def __call__(self, number: int) -> Batch:
         rng = np.random.default_rng([self._config.run.seed, number])
@@ -99,10 +93,12 @@ class Samples:
         return rng.random(self._config.batch_size) < self._config.negatives
 
     def _draw(self, rng: np.random.Generator) -> tuple[Share, np.ndarray, np.ndarray]:
-        which = rng.choice(len(self._shares), p=self._chances)
-        index = rng.choice(self._train[which])
-        share = self._shares[which]
-        return share, self._pictures[which][index], share.faces.points[index]
+        which = int(rng.choice(len(self._shares), p=self._chances))
+        index = int(rng.choice(self._train[which]))
+        faces = self._shares[which].faces
+        if (which, index) not in self._pictures:
+            self._pictures[which, index] = faces.grey(index)
+        return self._shares[which], self._pictures[which, index], faces.points[index]
 
     def _face(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
         share, picture, points = self._draw(rng)

@@ -1,0 +1,58 @@
+"""Export: names, equal weights, any batch, and torch's answers beside the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+import engines
+from training.export import export, load_weights
+
+
+def network() -> nn.Sequential:
+    # fresh norms are all ones and zeros: the exporter stores such equal weights once
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, bias=False),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Conv2d(3, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.Flatten(),
+    ).eval()
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> tuple[nn.Sequential, Path]:
+    torch.manual_seed(1)
+    module, path = network(), tmp_path / "toy.onnx"
+    export(module, path, {"image": np.random.default_rng(0).random((2, 1, 6, 6), np.float32)}, ("answer",))
+    return module, path
+
+
+def test_every_weight_keeps_its_name_and_comes_back(exported: tuple[nn.Sequential, Path]) -> None:
+    module, path = exported
+    stored = {tensor.name for tensor in onnx.load(path).graph.initializer}
+    assert stored == {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
+    again = load_weights(network(), path).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in module.state_dict().items())
+
+
+def test_the_runtime_gives_the_stored_answers_at_any_batch(exported: tuple[nn.Sequential, Path]) -> None:
+    module, path = exported
+    engine = engines.load("toy", threads=1, folder=path.parent)
+    check = np.load(path.with_suffix(".check.npz"))
+    np.testing.assert_allclose(engine(check["in_0"])[0], check["out_0"], atol=1e-5)
+    more = np.random.default_rng(1).random((5, 1, 6, 6), np.float32)
+    with torch.no_grad():
+        np.testing.assert_allclose(engine(more)[0], module(torch.from_numpy(more)).numpy(), atol=1e-5)
+
+
+def test_weights_of_another_network_are_refused(exported: tuple[nn.Sequential, Path]) -> None:
+    _, path = exported
+    with pytest.raises(KeyError):
+        load_weights(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), path)
