@@ -33,19 +33,28 @@ class Crop:
 
     def cut(self, pixels: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
         """(size, size[, C]) the crop of (H, W[, C]) `pixels`; what lies outside the picture repeats its edge."""
-        shrink = np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
+        matrix, pixels = self._near(pixels)
+        shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
         if shrink < 0.5:  # average first: bilinear sampling of a large face would alias
-            factor = 2.0 ** np.floor(np.log2(1 / shrink))
-            small = cv2.resize(pixels, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-            scale = np.array([pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]])
-            matrix = self.matrix.copy()
+            factor = int(2 ** np.floor(np.log2(1 / shrink)))
+            width, height = (max(side // factor, 1) for side in pixels.shape[1::-1])
+            whole = pixels[: height * factor, : width * factor]  # whole blocks: OpenCV averages those much faster
+            pixels = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+            scale = np.array([whole.shape[1] / width, whole.shape[0] / height])
             matrix[:, 2] += matrix[:, :2] @ (0.5 * (scale - 1))
             matrix[:, :2] *= scale
-            pixels = small
-        else:
-            matrix = self.matrix
         size = (self.size, self.size)
         return np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
+
+    def _near(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The matrix for, and the view of, the part of the picture that the crop reads: the rest need no averaging."""
+        corners = self.back(np.array([[-2, -2], [self.size + 1, -2], [-2, self.size + 1], [self.size + 1] * 2]))
+        height, width = pixels.shape[:2]
+        left, top = np.clip(np.floor(corners.min(axis=0)), 0, [width - 1, height - 1]).astype(int)
+        right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, [left + 1, top + 1], [width, height]).astype(int)
+        matrix = self.matrix.copy()
+        matrix[:, 2] += matrix[:, :2] @ (left, top)
+        return matrix, pixels[top:bottom, left:right]
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) frame pixels → crop pixels."""

@@ -40,7 +40,7 @@ _BELOW |= {55: 0.6, 56: 1.0, 57: 1.0, 58: 1.0, 59: 0.6, 65: 1.0, 66: 1.0, 67: 1.
 _SPACING = 0.085  # of the interior grid, in eye distances
 # The head around the face in `rotate`: rings outside the outline, as multiples of its radius, and how much of the
 # outline's movement each follows; the last ring stands still.
-RINGS = ((1.18, 0.9), (1.45, 0.6), (1.8, 0.25), (2.3, 0.0))
+RINGS = ((1.18, 0.85), (1.45, 0.5), (1.85, 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
