@@ -29,7 +29,8 @@ def load(
         name: file name in `folder` without ".onnx".
         device: "auto" (the quickest runtime installed here) or "cpu".
         threads: how many CPU threads compute; None leaves it to the runtime.
-        cache: folder for compiled networks, which make the next start quick; None is `cache_folder()`.
+        cache: folder for compiled networks, which make the next start quick (each has its own folder in there);
+            None is `cache_folder()`.
         folder: where the .onnx files lie.
 
     Raises:
@@ -46,7 +47,7 @@ def load(
     # imported late: a program that only solves least squares does not pay for the runtime
     from engines.runtime.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(name, path, threads, _writable(cache or cache_folder()))
+    return OpenVinoEngine(name, path, threads, _writable((cache or cache_folder()) / name))
 
 
 def cache_folder() -> Path:

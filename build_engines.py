@@ -1,0 +1,168 @@
+"""Make the networks ready for this machine: compile them into the cache, so that the live program starts quickly.
+
+python build_engines.py            compile every network, and time it
+python build_engines.py --check    run each against its stored reference outputs
+python build_engines.py --list     what there is, and what is compiled
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import engines
+from engines import Engine, EngineError
+
+# a network is as it was when its outputs stay within this share of the reference's largest value
+TOLERANCE = 1e-3
+TIMED_RUNS = 50
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compile the networks in engines/weights for this machine."""
+
+    check: bool = False
+    """Run each network against its stored reference outputs and print the errors; exit 1 where one is off."""
+    list: bool = False
+    """Only print what there is: network, runtime, precision, size, age, and what is compiled."""
+    batches: tuple[int, ...] = (1, 2, 4, 8)
+    """Batch sizes to compile (faces at a time)."""
+    threads: int | None = None
+    """CPU threads of each network; the live program must use the same to find what is compiled here."""
+    cache: Path | None = None
+    """Folder for compiled networks; the user's cache folder by default."""
+    weights: Path = engines.WEIGHTS
+    """Folder of the .onnx files."""
+
+
+def main(options: Options) -> int:
+    """Do what the options ask; the exit code."""
+    names = sorted(path.stem for path in options.weights.glob("*.onnx"))
+    if not names:
+        raise EngineError(f"There are no networks in {options.weights}: restore the .onnx files.")
+    console = Console()
+    if options.list:
+        console.print(listed(names, options))
+        return 0
+    loaded = [Loaded.load(name, options) for name in names]
+    good = True
+    if options.check:
+        table, good = checked(loaded, options)
+        console.print(table)
+    console.print(timed(loaded, options))
+    return 0 if good else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A network, and how long reading and compiling it for one item took."""
+
+    name: str
+    engine: Engine
+    seconds: float
+
+    @classmethod
+    def load(cls, name: str, options: Options) -> Loaded:
+        start = time.perf_counter()
+        engine = engines.load(name, threads=options.threads, cache=options.cache, folder=options.weights)
+        return cls(name, engine, time.perf_counter() - start)
+
+    def batches(self, wanted: Iterable[int]) -> list[int]:
+        """Those of the wanted batch sizes the network takes; the only one it takes where it fixes it."""
+        fixed = self.engine.spec.inputs[0].shape[0]
+        return [fixed] if fixed != -1 else [batch for batch in wanted if 1 <= batch <= engines.MAX_BATCH]
+
+
+def timed(loaded: list[Loaded], options: Options) -> Table:
+    """Compile every batch size and time it: the start is with an empty or a filled cache, as it was found."""
+    table = _table(
+        "network", "batch", "start ms", "run ms (p50)", "p95", "per item ms", title="Networks on this machine"
+    )
+    for item in loaded:
+        start = item.seconds
+        for batch in item.batches(options.batches):
+            before = time.perf_counter()
+            item.engine.bind(batch)
+            item.engine.run()
+            start += time.perf_counter() - before
+            p50, p95 = 1e3 * np.percentile(_run_times(item.engine), [50, 95])
+            table.add_row(item.name, str(batch), f"{1e3 * start:.0f}", f"{p50:.3f}", f"{p95:.3f}", f"{p50 / batch:.3f}")
+            start = 0.0
+    table.caption = f"{loaded[0].engine.runtime}, threads: {options.threads or 'all'}"
+    return table
+
+
+def _run_times(engine: Engine) -> np.ndarray:
+    seconds = np.empty(TIMED_RUNS)
+    for index in range(TIMED_RUNS):
+        start = time.perf_counter()
+        engine.run()
+        seconds[index] = time.perf_counter() - start
+    return seconds
+
+
+def checked(loaded: list[Loaded], options: Options) -> tuple[Table, bool]:
+    """Errors against the outputs stored beside each network, and whether all are within TOLERANCE."""
+    table = _table(
+        "network", "output", "max error", "mean error", "largest value", "", title="Against stored references"
+    )
+    good = True
+    for item in loaded:
+        path = options.weights / f"{item.name}.check.npz"
+        if not path.is_file():
+            raise EngineError(f"The reference outputs of '{item.name}' are not at {path}: restore the file.")
+        with np.load(path) as stored:
+            inputs = [stored[f"in_{place}"] for place in range(len(item.engine.spec.inputs))]
+            wanted = [stored[f"out_{place}"] for place in range(len(item.engine.spec.outputs))]
+        for spec, output, reference in zip(item.engine.spec.outputs, item.engine(*inputs), wanted, strict=True):
+            error, largest = np.abs(output - reference), float(np.abs(reference).max())
+            fine = bool(error.max() <= TOLERANCE * largest)
+            good = good and fine
+            numbers = [f"{value:.2e}" for value in (error.max(), error.mean(), largest)]
+            table.add_row(item.name, spec.name, *numbers, "ok" if fine else "[bold red]off[/]")
+    return table, good
+
+
+def listed(names: list[str], options: Options) -> Table:
+    """The .onnx files and what the cache holds of each."""
+    table = _table(
+        "network", "runtime", "precision", "file kB", "age", "compiled kB", "age", title=str(options.weights)
+    )
+    for name in names:
+        item = Loaded.load(name, options)
+        compiled = list(((options.cache or engines.cache_folder()) / name).rglob("*.blob"))
+        size = f"{sum(blob.stat().st_size for blob in compiled) / 1e3:.0f}" if compiled else "-"
+        age = _age(max(compiled, key=lambda blob: blob.stat().st_mtime)) if compiled else "-"
+        path = options.weights / f"{name}.onnx"
+        kilobytes = f"{path.stat().st_size / 1e3:.0f}"
+        table.add_row(name, item.engine.runtime, item.engine.precision, kilobytes, _age(path), size, age)
+    return table
+
+
+def _age(path: Path) -> str:
+    hours = (time.time() - path.stat().st_mtime) / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} d"
+
+
+def _table(*columns: str, title: str) -> Table:
+    table = Table(title=title)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right")
+    return table
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(tyro.cli(Options, description=__doc__)))
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
