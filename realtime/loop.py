@@ -69,10 +69,10 @@ class Outcome:
     """What a run came to.
 
     Attributes:
-        frames_in: frames the source gave.
+        frames_in: frames the source had.
         frames_out: frames that were drawn.
         skipped: pictures the source could not decode.
-        dropped: slot name → frames lost there, for the slots between the stages.
+        dropped: stage → frames lost on the way into it (into "source": ones a camera had and nobody took in time).
         fps_in, fps_out: frames per second between the first and the last frame given and drawn; 0 below two frames.
         lanes: the sinks in the order given, each with frames written, drops, latency and error.
         shown: the lane whose latency stands for the run: the first sink that shows, else the first.
@@ -125,6 +125,7 @@ class Loop:
             raise ValueError("a loop needs at least one sink")
         self.frames_in = 0
         self.frames_out = 0
+        self._missed = 0
         self._timings = timings or Timings()
         self._lanes = tuple(Lane(sink, source.live) for sink in sinks)
         self._shown = next((lane for lane in self._lanes if not lane.sink.lossless), self._lanes[0])
@@ -175,7 +176,7 @@ class Loop:
             frames_in=self.frames_in,
             frames_out=self.frames_out,
             skipped=self._source.skipped,
-            dropped={"analyse": self._captured.dropped, "render": self._analysed.dropped},
+            dropped={"source": self._missed, "analyse": self._captured.dropped, "render": self._analysed.dropped},
             fps_in=self._given.rate,
             fps_out=self._drawn.rate,
             lanes=self._lanes,
@@ -205,11 +206,15 @@ class Loop:
 
     def _read(self) -> None:
         standing: Frame | None = None
+        newest = -1
         try:
             for frame in self._source:
                 if self._stopping.is_set():
                     break
-                self.frames_in += 1
+                missed = max(0, frame.index - newest - 1)  # a held frame repeats its index
+                newest = frame.index
+                self._missed += missed
+                self.frames_in += 1 + missed
                 self._given.mark()
                 if self._controls.settings.frozen and standing is not None:
                     frame = replace(frame, pixels=standing.pixels)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from realtime.errors import DeviceLostError, OutputError
 from realtime.frame import Drawn, Face, Result
+from realtime.sinks.base import Sink
 
 SCHEMA = 1
 _DECIMALS = 3  # a thousandth of a pixel or degree
@@ -56,7 +56,7 @@ def _rounded(values: np.ndarray | None, decimals: int = _DECIMALS) -> list[Any] 
     return None if values is None else np.round(values.astype(np.float64), decimals).tolist()
 
 
-class TracksWriter:
+class TracksWriter(Sink):
     """Writes the file line by line; after a crash every line that was finished is there.
 
     Raises:
@@ -67,7 +67,10 @@ class TracksWriter:
             tracks.write(result)
     """
 
+    lossless = True
+
     def __init__(self, path: Path) -> None:
+        self.name = str(path)
         self._path = path
         try:
             self._file = path.open("wb", buffering=0)
@@ -99,11 +102,3 @@ class TracksWriter:
     def close(self) -> None:
         """Close the file; may be called more than once."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -25,6 +25,7 @@ class AnalysisOptions:
             nothing is smoothed, every face gets an id of its own).
         hold_s: how long a lost face is still reported, at its last place, in seconds.
         threads: CPU threads per network; None leaves it to the runtime.
+        device: what runs the networks, see `engines.load`.
     """
 
     max_faces: int = 1
@@ -33,10 +34,17 @@ class AnalysisOptions:
     tracked: bool = True
     hold_s: float = 1.0
     threads: int | None = None
+    device: str = "auto"
 
 
 class Analyser(ABC):
-    """Finds the faces of a frame, their 81 points, depth and pose. Used by one thread at a time."""
+    """Finds the faces of a frame, their 81 points, depth and pose. Used by one thread at a time.
+
+    Attributes:
+        runtime: what computes, with version and device, for reports.
+    """
+
+    runtime: str
 
     @abstractmethod
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
@@ -67,7 +75,8 @@ class CpuAnalyser(Analyser):
 
     def __init__(self, options: AnalysisOptions) -> None:
         """Raises EngineError where a network is missing or damaged."""
-        self._networks = Networks.load(options.threads)
+        self._networks = Networks.load(options.threads, options.device)
+        self.runtime = self._networks.depthnet.runtime
         self._tracked = options.tracked
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth)

@@ -27,10 +27,10 @@ class Networks:
     depthnet: Engine
 
     @classmethod
-    def load(cls, threads: int | None = None) -> Self:
-        """The deployed networks on this machine's CPU; EngineError where one is missing or damaged."""
+    def load(cls, threads: int | None = None, device: str = "auto") -> Self:
+        """The deployed networks on this machine (see `engines.load`); EngineError where one is missing or damaged."""
         detector, landmarks, depthnet = (
-            engines.load(name, threads=threads) for name in ("detector", "landmarks", "depthnet")
+            engines.load(name, device, threads) for name in ("detector", "landmarks", "depthnet")
         )
         return cls(Detector(detector), LandmarkNet(landmarks), depthnet)
 

@@ -64,8 +64,8 @@ class Renderer:
 
     @property
     def description(self) -> str:
-        """OpenGL version and renderer."""
-        return self._context.description
+        """OpenGL version and renderer; empty before `open`."""
+        return self._context.description if hasattr(self, "_context") else ""
 
     def draw(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Result:
         """Draw what the settings' mode asks for.

@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "SourceOptions",
     "VideoFile",
+    "chosen",
     "list_devices",
     "open_source",
     "read_image",
@@ -53,6 +54,7 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
 
 
 def _opened(spec: str, options: SourceOptions) -> Source:
+    spec = chosen(spec)
     scheme, _, argument = spec.partition(":")
     if not Path(spec).exists():
         if argument.startswith("//"):
@@ -81,14 +83,15 @@ def _open_demo(argument: str, options: SourceOptions) -> Source:
     return Demo(None if endless else DURATION_S)
 
 
-def _open_auto(argument: str, options: SourceOptions) -> Source:
-    usable = any(device.trouble is None for device in list_devices())
-    return open_camera(argument, options) if usable else _open_demo("", options)
+def chosen(spec: str) -> str:
+    """`spec`, or for `auto` what it stands for on this machine: camera, or demo where no camera can be used."""
+    if spec != "auto":
+        return spec
+    return "camera" if any(device.trouble is None for device in list_devices()) else "demo"
 
 
 _KINDS: dict[str, Callable[[str, SourceOptions], Source]] = {
     "camera": open_camera,
     "images": _open_folder,
     "demo": _open_demo,
-    "auto": _open_auto,
 }

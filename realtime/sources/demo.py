@@ -84,7 +84,7 @@ class Demo(Source):
         """(720, 1280, 3) uint8 RGB, frame `index` of the demo (not from two threads at once)."""
         seconds = index / RATE
         view, gain = _view(seconds), _exposure(seconds)
-        canvas = self._canvases[int(seconds / TURN_S) % len(self._canvases)]
+        canvas = self._canvases[turn(seconds)]
         for plane, out, place in zip(canvas, self._planes, (view, _halved(view), _halved(view)), strict=True):
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             cv2.warpAffine(plane, place, out.shape[::-1], dst=out, flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -95,6 +95,11 @@ class Demo(Source):
 
     def close(self) -> None:
         self._closed.set()
+
+
+def turn(seconds: float) -> int:
+    """Which of `portraits` shows at this media time."""
+    return int(seconds / TURN_S) % len(_PORTRAITS)
 
 
 def portraits() -> tuple[Pixels, ...]:

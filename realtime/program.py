@@ -1,0 +1,165 @@
+"""The program behind `run_live.py`: opens everything from the options, runs the loop, tells what came of it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
+from realtime.contact_sheet import write_contact_sheet
+from realtime.controls import Controls
+from realtime.effects.privacy import OnLost
+from realtime.loop import Loop
+from realtime.options import Options
+from realtime.people import TakingTurns, demo_people, load_people
+from realtime.plan import Plan, display_is_there, make_plan, network_threads
+from realtime.progress import ProgressLine
+from realtime.provenance import METADATA
+from realtime.render.renderer import Renderer, RenderOptions
+from realtime.report import closing_table, make_report, write_report
+from realtime.sinks import open_sink
+from realtime.sinks.base import Sink, SinkOptions
+from realtime.sinks.snapshot import save_snapshot
+from realtime.sinks.window import Window
+from realtime.sources import Source, list_devices, open_source
+from realtime.timing import Meter
+from realtime.tracks import TracksWriter
+
+SNAPSHOTS = Path("out")
+
+
+def run(options: Options, stop: threading.Event) -> int:
+    """Run until the source ends, somebody quits, or `stop` is set.
+
+    Returns:
+        the exit code: 0, or that of a sink that was given up on the way.
+
+    Raises:
+        FacetError: something could not be opened or failed; table and report of what was done are out by then.
+    """
+    plan = make_plan(options, display_is_there())
+    controls, meter = Controls(plan.settings), Meter()
+    with ExitStack() as stack:
+        source, analyser = _open_inputs(options, plan, stack)
+        renderer = Renderer(_render_options(options, analyser))
+        sinks = _open_sinks(options, plan, source, controls, meter, stack)
+        say(_summary(plan, source, sinks, analyser))
+        loop = Loop(
+            source,
+            analyser,
+            TakingTurns(renderer) if plan.take_turns else renderer,
+            sinks,
+            controls,
+            meter,
+            snapshot=partial(save_snapshot, folder=SNAPSHOTS, metadata=METADATA),
+            tell=say,
+        )
+        progress = stack.enter_context(ProgressLine(source.frames, lambda: loop.outcome().frames_out, meter))
+        windows = [sink for sink in sinks if isinstance(sink, Window)]
+        pumps: list[Callable[[], None]] = [window.pump for window in windows]
+        if not source.live:
+            pumps.append(progress.update)
+
+        def pump() -> None:
+            for each in pumps:
+                each()
+
+        try:
+            outcome = loop.run(pump, stop)
+        finally:
+            report = make_report(loop.outcome(), source, plan.source, f"{analyser.runtime}; {renderer.description}")
+            stack.close()
+            _tell_results(options, plan, report)
+    return max((lane.error.exit_code for lane in outcome.lanes if lane.error is not None), default=0)
+
+
+def list_cameras() -> None:
+    """Print the cameras with what they offer."""
+    devices = list_devices()
+    if not devices:
+        print("No camera was found: plug one in, or use --source demo.")
+    for number, device in enumerate(devices):
+        print(f"camera:{number}  {device.name}" + (f"  ({device.trouble})" if device.trouble else ""))
+        for mode in device.modes:
+            rates = ", ".join(f"{rate:g}" for rate in mode.rates)
+            print(f"    {mode.format:8} {mode.width}x{mode.height}" + (f" at {rates} frames/s" if rates else ""))
+
+
+def say(text: str) -> None:
+    """One line for the person, beside what goes to stdout."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _open_inputs(options: Options, plan: Plan, stack: ExitStack) -> tuple[Source, Analyser]:
+    source = stack.enter_context(open_source(plan.source, plan.source_options))
+    analysis = AnalysisOptions(
+        max_faces=options.face.max_faces,
+        live=source.live,
+        tracked=source.tracked,
+        smooth=source.tracked,
+        threads=network_threads(options.performance.threads),
+        device=options.performance.runtime,
+    )
+    return source, stack.enter_context(open_analyser(analysis))
+
+
+def _render_options(options: Options, analyser: Analyser) -> RenderOptions:
+    # Without --face the built-in portraits: the keys can then switch to `swap` at any time.
+    faces = options.face.face
+    return RenderOptions(
+        people=load_people(faces, analyser, say) if faces else demo_people(analyser),
+        on_lost=OnLost(options.face.on_lost),
+        badge=not options.output.no_badge,
+    )
+
+
+def _open_sinks(
+    options: Options, plan: Plan, source: Source, controls: Controls, meter: Meter, stack: ExitStack
+) -> list[Sink]:
+    sink_options = SinkOptions(
+        live=source.live,
+        rate=source.rate,
+        audio=None if source.live else source.path,
+        metadata=METADATA,
+        size=source.size,
+    )
+    if not options.output.sink:
+        Path(plan.sinks[0]).parent.mkdir(exist_ok=True)
+    sinks: list[Sink] = [
+        stack.enter_context(open_sink(spec, sink_options, controls, lambda: meter.read().lines()))
+        for spec in plan.sinks
+    ]
+    if options.output.tracks is not None:
+        sinks.append(stack.enter_context(TracksWriter(options.output.tracks)))
+    return sinks
+
+
+def _summary(plan: Plan, source: Source, sinks: list[Sink], analyser: Analyser) -> str:
+    width, height = source.size
+    rate = f" at {source.rate:g} frames/s" if source.rate else ""
+    names = ", ".join(sink.name for sink in sinks)
+    return f"{plan.source} {width}x{height}{rate} → {plan.settings.mode} → {names}; {analyser.runtime}"
+
+
+def _tell_results(options: Options, plan: Plan, report: dict[str, Any]) -> None:
+    """Table, report, contact sheet, and where everything was written."""
+    Console().print(closing_table(report))
+    written = [Path(sink) for sink in plan.sinks]
+    if options.output.report is not None:
+        write_report(report, options.output.report)
+        written.append(options.output.report)
+    if options.output.tracks is not None:
+        written.append(options.output.tracks)
+    if plan.sheet is not None and written[0].exists():
+        write_contact_sheet(written[0], plan.sheet, METADATA)
+        written.append(plan.sheet)
+    for path in written:
+        if path.is_file():
+            print(f"written: {path}")

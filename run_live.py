@@ -1,0 +1,39 @@
+"""Facet's live program: turns, swaps or measures a face in live or recorded video. `--help` tells the rest."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from realtime.errors import FacetError
+from realtime.options import parse
+from realtime.stop import StopSignal
+
+
+def main() -> int:
+    """Run the program.
+
+    Returns:
+        the exit code: 0, 1 (a bug), 2 (bad arguments or input), 3 (a device was lost).
+    """
+    with StopSignal() as stop:
+        options = parse()
+        try:
+            from realtime import program  # late, so that --help is quick
+
+            if options.source.list_devices:
+                program.list_cameras()
+                return 0
+            return program.run(options, stop.requested)
+        except FacetError as error:
+            message, code = str(error), error.exit_code
+        except Exception as error:  # noqa: BLE001  a bug: a sentence for the person, the traceback on request
+            message, code = f"internal error: {error!r}; run it again with --debug and report what it shows.", 1
+        if options.performance.debug:
+            traceback.print_exc()
+        print(message, file=sys.stderr)
+        return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
