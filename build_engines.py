@@ -137,14 +137,14 @@ def listed(names: list[str], options: Options) -> Table:
     table = _table(
         "network", "runtime", "precision", "file kB", "age", "compiled kB", "age", title=str(options.weights)
     )
+    chosen = engines.engine_class()
     for name in names:
-        item = Loaded.load(name, options)
         compiled = list(((options.cache or engines.cache_folder()) / name).rglob("*.blob"))
         size = f"{sum(blob.stat().st_size for blob in compiled) / 1e3:.0f}" if compiled else "-"
         age = _age(max(compiled, key=lambda blob: blob.stat().st_mtime)) if compiled else "-"
         path = options.weights / f"{name}.onnx"
         kilobytes = f"{path.stat().st_size / 1e3:.0f}"
-        table.add_row(name, item.engine.runtime, item.engine.precision, kilobytes, _age(path), size, age)
+        table.add_row(name, chosen.runtime, chosen.precision, kilobytes, _age(path), size, age)
     return table
 
 

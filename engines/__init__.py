@@ -11,11 +11,26 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engines.errors import EngineError
 from engines.runtime.base import MAX_BATCH, Buffers, Engine, Spec, TensorSpec
 
-__all__ = ["MAX_BATCH", "WEIGHTS", "Buffers", "Engine", "EngineError", "Spec", "TensorSpec", "cache_folder", "load"]
+if TYPE_CHECKING:
+    from engines.runtime.openvino import OpenVinoEngine
+
+__all__ = [
+    "MAX_BATCH",
+    "WEIGHTS",
+    "Buffers",
+    "Engine",
+    "EngineError",
+    "Spec",
+    "TensorSpec",
+    "cache_folder",
+    "load",
+    "runtime",
+]
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
@@ -36,18 +51,24 @@ def load(
     Raises:
         EngineError: no such network or device, or the file is damaged.
     """
-    if device not in ("auto", "cpu"):
-        raise EngineError(f"The device '{device}' is not known to the engines: use auto or cpu.")
+    make = engine_class(device)
     path = folder / f"{name}.onnx"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.onnx"))) or "none"
         raise EngineError(
             f"The network '{name}' is not at {path}: restore the file or take one of those there ({known})."
         )
+    return make(name, path, threads, _writable((cache or cache_folder()) / name))
+
+
+def engine_class(device: str = "auto") -> type[OpenVinoEngine]:
+    """What `load` makes engines with on that device; its `runtime` and `precision` say what it is."""
+    if device not in ("auto", "cpu"):
+        raise EngineError(f"The device '{device}' is not known to the engines: use auto or cpu.")
     # imported late: a program that only solves least squares does not pay for the runtime
     from engines.runtime.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(name, path, threads, _writable((cache or cache_folder()) / name))
+    return OpenVinoEngine
 
 
 def cache_folder() -> Path:

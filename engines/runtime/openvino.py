@@ -36,6 +36,7 @@ class OpenVinoEngine(Engine):
     bfloat16, which OpenVINO would pick by itself on newer CPUs, moves coordinates by half a pixel.
     """
 
+    runtime = f"openvino {ov.__version__.split('-')[0]} cpu"
     precision = "float32"
 
     def __init__(self, name: str, path: Path, threads: int | None = None, cache: Path | None = None) -> None:
@@ -66,7 +67,6 @@ class OpenVinoEngine(Engine):
         self._lock = threading.Lock()
         self._local = threading.local()
         self.spec = _spec(name, self._read())
-        self.runtime = f"openvino {ov.__version__.split('-')[0]} cpu"
         self._compile(max(1, self.spec.inputs[0].shape[0]))
 
     def bind(self, batch: int) -> Buffers:
