@@ -14,6 +14,8 @@ from av.packet import Packet
 
 from realtime.sinks.encode import TICKS
 
+_USUAL_RATE = 48_000
+
 
 class AudioTrack:
     """Feeds the first audio stream of a file into an output container, in step with its video.
@@ -27,13 +29,13 @@ class AudioTrack:
         self._source = source
         self._input: AudioStream = source.streams.audio[0]
         self._start = _video_start(source)
-        if self._input.codec_context.name in output.supported_codecs and _fits(output, self._input):
+        if _fits(output, self._input):
             self._output = output.add_stream_from_template(self._input)
             self._packets = self._copied()
         else:
-            # Opus knows five rates alone; PyAV resamples to what the encoder was opened with
-            rate = 48_000 if codec == "libopus" else self._input.rate
-            self._output = cast(AudioStream, output.add_stream(codec, rate=rate, layout=self._input.layout.name))
+            # what every encoder takes; PyAV resamples and mixes down to it
+            layout = "mono" if self._input.layout.nb_channels == 1 else "stereo"
+            self._output = cast(AudioStream, output.add_stream(codec, rate=_USUAL_RATE, layout=layout))
             self._packets = self._encoded()
         self._container = output
         self._next: Packet[AudioStream] | None = None
@@ -62,8 +64,14 @@ class AudioTrack:
     def close(self) -> None:
         self._source.close()
 
+    def _demuxed(self) -> Iterator[Packet[AudioStream]]:
+        try:
+            yield from self._source.demux(self._input)
+        except av.FFmpegError:
+            return  # the file is cut off here: the sound ends, the picture may go on
+
     def _copied(self) -> Iterator[Packet[AudioStream]]:
-        for packet in self._source.demux(self._input):
+        for packet in self._demuxed():
             if packet.pts is None or packet.dts is None or packet.time_base is None:
                 continue
             shift = round(self._start / packet.time_base)
@@ -75,13 +83,18 @@ class AudioTrack:
             yield packet
 
     def _encoded(self) -> Iterator[Packet[AudioStream]]:
-        for frame in self._source.decode(self._input):
-            if frame.pts is None or frame.time_base is None:
-                continue
-            shift = round(self._start / frame.time_base)
-            if frame.pts >= shift:
-                frame.pts -= shift
-                yield from self._output.encode(frame)
+        for packet in self._demuxed():
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                continue  # a damaged packet is a gap in the sound
+            for frame in frames:
+                if frame.pts is None or frame.time_base is None:
+                    continue
+                shift = round(self._start / frame.time_base)
+                if frame.pts >= shift:
+                    frame.pts -= shift
+                    yield from self._output.encode(frame)
         yield from self._output.encode(None)
 
 
@@ -97,5 +110,11 @@ def _video_start(source: InputContainer) -> Fraction:
 
 
 def _fits(output: OutputContainer, audio: AudioStream) -> bool:
-    """MP4 has no tag for most PCM, though FFmpeg lists the codecs for the family of formats."""
-    return not (output.format.name == "mp4" and audio.codec_context.name.startswith("pcm_"))
+    """Whether packets can be copied as they are."""
+    context = audio.codec_context
+    if context.name not in output.supported_codecs:
+        return False
+    if output.format.name == "mp4" and context.name.startswith("pcm_"):
+        return False  # FFmpeg lists the codecs of the whole family of formats, but MP4 has no tag for most PCM
+    # AAC of broadcasts describes itself in every packet instead of once, which a file's head needs.
+    return context.name != "aac" or bool(context.extradata)

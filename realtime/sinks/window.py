@@ -65,7 +65,8 @@ class Window(Sink):
         self._drawn: tuple[Settings, list[str]] | None = None
         self._lines: list[str] = []
         self._lines_at = 0.0
-        self._drag: tuple[float, float] | None = None
+        self._dragging = False
+        self._mouse: tuple[float, float] | None = None  # where events, not the server, say it is: events may lag
         self._place: tuple[int, int, int, int] | None = None  # x, y, width, height to go back to from full screen
         self._closed = False
         self._listen()
@@ -140,15 +141,14 @@ class Window(Sink):
 
     def _on_button(self, _: Any, button: int, event: int, __: int) -> None:
         if button == glfw.MOUSE_BUTTON_LEFT:
-            self._drag = glfw.get_cursor_pos(self._window) if event == glfw.PRESS else None
+            self._dragging = event == glfw.PRESS
 
     def _on_move(self, _: Any, x: float, y: float) -> None:
-        if self._drag is None:
-            return
-        degrees = _DRAG_DEG / max(glfw.get_window_size(self._window)[0], 1)
-        right, down = x - self._drag[0], y - self._drag[1]
-        self._drag = (x, y)
-        self._controls.turn(degrees * (-right if self._controls.settings.mirror else right), -degrees * down)
+        before, self._mouse = self._mouse or (x, y), (x, y)
+        if self._dragging:
+            degrees = _DRAG_DEG / max(glfw.get_window_size(self._window)[0], 1)
+            right, down = degrees * (x - before[0]), degrees * (y - before[1])
+            self._controls.turn(-right if self._controls.settings.mirror else right, -down)
 
     def _set_fullscreen(self, wanted: bool) -> None:
         if wanted == (self._place is not None):

@@ -99,9 +99,9 @@ def test_a_later_size_is_letterboxed(make_result, read_video, tmp_path) -> None:
 # --- sound
 
 
-def clip_with_sound(path: Path, container: str, codec: str, video_delay: float = 0.0) -> None:
+def clip_with_sound(path: Path, container: str, codec: str, video_delay: float = 0.0, rate: int = 48_000) -> None:
     """Two seconds: the picture is white and the tone sounds between 1.0 and 1.2 s of the video's own time."""
-    rate, fps = 48_000, 25
+    fps = 25
     with av.open(str(path), "w", format=container) as output:
         video = output.add_stream("mpeg4", rate=fps)
         video.width = video.height = 64
@@ -147,12 +147,13 @@ def onset_and_end(path: Path) -> tuple[float, float, str]:
         ("mov", "pcm_s16le", "mp4", "aac"),  # MP4 has no such tag: encoded anew
         ("mov", "pcm_s16le", "mov", "pcm_s16le"),
         ("mp4", "aac", "webm", "opus"),
+        ("mpegts", "aac", "mp4", "aac"),  # without the one description that MP4 wants
     ],
 )
 @pytest.mark.parametrize("delay", [0.0, 0.4])
 def test_sound_stays_in_step(source, codec, kind, expected, delay, make_result, read_video, tmp_path) -> None:
     clip, out = tmp_path / f"in.{source}", tmp_path / f"out.{kind}"
-    clip_with_sound(clip, source, codec, delay)
+    clip_with_sound(clip, source, codec, delay, 44_100 if codec == "pcm_s16le" else 48_000)
     frames = read_video(clip)
     start = frames[0][0]
     options = SinkOptions(live=False, rate=25.0, audio=clip)
@@ -171,6 +172,21 @@ def test_sound_ends_with_the_picture(make_result, read_video, tmp_path) -> None:
         for index, (time_s, pixels) in enumerate(read_video(tmp_path / "in.mp4")[:30]):
             sink.write(make_result(pixels, index, time_s))
     assert onset_and_end(tmp_path / "out.mp4")[1] == pytest.approx(30 / 25, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["mkv", "mp4"])
+def test_damaged_sound_does_not_stop_the_picture(kind, rng, make_result, read_video, tmp_path) -> None:
+    """The clip loses its end, and bytes in its middle: copied for Matroska, decoded for MP4."""
+    clip_with_sound(tmp_path / "in.mkv", "matroska", "pcm_s16le")
+    frames = read_video(tmp_path / "in.mkv")
+    data = bytearray((tmp_path / "in.mkv").read_bytes()[:-60_000])
+    for at in rng.integers(len(data) // 3, len(data), 40):
+        data[at : at + 50] = rng.bytes(50)
+    (tmp_path / "in.mkv").write_bytes(data)
+    with open_sink(str(tmp_path / f"out.{kind}"), SinkOptions(False, 25.0, tmp_path / "in.mkv")) as sink:
+        for index, (time_s, pixels) in enumerate(frames):
+            sink.write(make_result(pixels, index, time_s))
+    assert len(read_video(tmp_path / f"out.{kind}")) == len(frames)
 
 
 def test_a_silent_source_gives_a_silent_file(make_result, card, tmp_path) -> None:
