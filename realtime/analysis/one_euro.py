@@ -31,10 +31,10 @@ class Strength:
 
     motion_hz: float = 1.0
     shape_hz: float = 1.0
-    motion_gain: float = 40.0
-    shape_gain: float = 10.0
-    feature_gain: float = 20.0
-    speed_hz: float = 4.0
+    motion_gain: float = 12.0
+    shape_gain: float = 5.0
+    feature_gain: float = 40.0
+    speed_hz: float = 2.0
     gap_s: float = 0.5
 
 
