@@ -28,8 +28,8 @@ __all__ = [
     "Spec",
     "TensorSpec",
     "cache_folder",
+    "engine_class",
     "load",
-    "runtime",
 ]
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
