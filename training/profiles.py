@@ -80,15 +80,14 @@ def turn_head(
     turned[-len(border) :] = vertices[-len(border) :]
     nearest = np.linalg.norm(points[:, None] - mesh[None, :, :2], axis=2).argmin(axis=1)
     moved = points + turned[nearest, :2] - mesh[nearest, :2]
-    result = picture.copy()
     # the belt lies behind the face, the fixed ring behind everything: far triangles first
     depth = turned[all_triangles, 2].mean(axis=1)
     depth[len(triangles) :] += 1e6
     facing = _winding(vertices[all_triangles]) * _winding(turned[all_triangles]) > 0
-    for index in np.argsort(-depth):
-        if facing[index]:
-            _draw(result, picture, vertices[all_triangles[index], :2], turned[all_triangles[index], :2])
-    return result, moved.astype(np.float32)
+    order = [index for index in np.argsort(-depth) if facing[index]]
+    return _redrawn(picture, vertices[all_triangles[order], :2], turned[all_triangles[order], :2]), moved.astype(
+        np.float32
+    )
 
 
 def _winding(corners: np.ndarray) -> np.ndarray:
@@ -97,16 +96,16 @@ def _winding(corners: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-def _draw(target: np.ndarray, picture: np.ndarray, source: np.ndarray, place: np.ndarray) -> None:
-    """Copies the triangle `source` (3, 2) of the picture to `place` (3, 2) of the target, in place."""
-    low = np.maximum(np.floor(place.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(place.max(axis=0)).astype(int) + 1, target.shape[1::-1])
-    if (high <= low).any():
-        return
-    matrix = cv2.getAffineTransform(source.astype(np.float32), (place - low).astype(np.float32))
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    piece = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = np.zeros(size[::-1], np.uint8)
-    cv2.fillConvexPoly(mask, np.rint((place - low) * 16).astype(np.int32), 1, shift=4)
-    window = target[low[1] : high[1], low[0] : high[0]]
-    window[mask > 0] = piece[mask > 0]
+def _redrawn(picture: np.ndarray, source: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The picture with its triangles `source` (T, 3, 2) drawn at `place` (T, 3, 2), later ones over earlier ones."""
+    height, width = picture.shape[:2]
+    which = np.full((height, width), -1, np.int32)
+    for index, corners in enumerate(np.rint(place * 16).astype(np.int32)):
+        cv2.fillConvexPoly(which, corners, index, shift=4)
+    one = np.ones((len(place), 3, 1))
+    back = np.linalg.pinv(np.concatenate([place, one], axis=2)) @ source  # (T, 3, 2): x y 1 there → x y here
+    y, x = np.nonzero(which >= 0)
+    found = np.einsum("ni,nij->nj", np.stack([x, y, np.ones_like(x)], axis=1), back[which[y, x]])
+    maps = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)
+    maps[y, x] = found
+    return cv2.remap(picture, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

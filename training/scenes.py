@@ -48,7 +48,7 @@ class Scene:
     """One training picture.
 
     Attributes:
-        image: (320, 320) uint8 grey.
+        image: (S, S) uint8 grey.
         faces: (M, 8) float32: box x, y, w, h, then image-left and image-right eye x, y.
         ignored: (K, 4) float32 boxes in which nothing is known.
     """
@@ -150,10 +150,10 @@ class Composer:
         self.rng = np.random.default_rng(0)
         self.grain = self.rng.standard_normal((640, 640), dtype=np.float32)
 
-    def scene(self, *seed: int) -> Scene:
+    def scene(self, *seed: int, side: int = SIDE) -> Scene:
         """The scene of this seed: letterboxed half of the time, with 0 to 11 faces, seen by a camera of any quality."""
         rng = self.rng = np.random.default_rng(seed)
-        width, height = self._shape()
+        width, height = self._shape(side)
         canvas = self.backgrounds.picture(rng, (height, width)).astype(np.float32)
         faces: list[np.ndarray] = []
         ignored: list[np.ndarray] = []
@@ -171,8 +171,8 @@ class Composer:
         seen = camera(canvas, self.grain, rng)
         flat = [contrast(seen, face) < LEAST_CONTRAST for face in faces]
         ignored += [face[:4] for face, lost in zip(faces, flat, strict=True) if lost]
-        left, top = (SIDE - width) // 2, (SIDE - height) // 2
-        image = np.full((SIDE, SIDE), PADDING, np.uint8)
+        left, top = (side - width) // 2, (side - height) // 2
+        image = np.full((side, side), PADDING, np.uint8)
         image[top : top + height, left : left + width] = seen
         shift = np.array([left, top], np.float32)
         labels = np.array([face for face, lost in zip(faces, flat, strict=True) if not lost], np.float32).reshape(-1, 8)
@@ -181,13 +181,13 @@ class Composer:
         unknown[:, :2] += shift
         return Scene(image, labels, unknown)
 
-    def _shape(self) -> tuple[int, int]:
+    def _shape(self, side: int) -> tuple[int, int]:
         """Width and height of the frame inside the square: as it is, landscape or portrait."""
         kind = self.rng.random()
-        short = int(SIDE / self.rng.choice([16 / 9, 4 / 3, 3 / 2, self.rng.uniform(1, 2.2)]))
+        short = int(side / self.rng.choice([16 / 9, 4 / 3, 3 / 2, self.rng.uniform(1, 2.2)]))
         if kind < 0.45:
-            return SIDE, SIDE
-        return (SIDE, short) if kind < 0.85 else (short, SIDE)
+            return side, side
+        return (side, short) if kind < 0.85 else (short, side)
 
     def _sizes(self, largest: float) -> np.ndarray:
         """Sizes of the faces of one scene, large ones first: none, one, a few of any size, or a crowd of small ones."""

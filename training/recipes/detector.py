@@ -25,6 +25,7 @@ from training.portraits import composer
 from training.scenes import Composer
 
 NAME = "detector"
+SMALL_SIDE = 224  # pixels of the scenes of two steps out of three
 MOST_FACES, MOST_IGNORED = 12, 16  # of one scene in a batch
 # The sizes (root of the box's area, pixels) that each stride answers for; neighbours overlap.
 RANGES = ((0.0, 36.0), (26.0, 88.0), (64.0, 1e9))
@@ -49,13 +50,18 @@ class Config:
 
 
 class Batches:
-    """Step number → scenes: image (B, 1, 320, 320) uint8, faces (B, 12, 8) and ignored (B, 16, 4), NaN padded."""
+    """Step number → scenes: image (B, 1, S, S) uint8, faces (B, 12, 8) and ignored (B, 16, 4), NaN padded.
+
+    The deployed side and a smaller one take turns: the smaller scenes teach as much in half the time, the others what
+    a face looks like that fills the picture.
+    """
 
     def __init__(self, scenes: Composer, size: int, seed: int) -> None:
         self.scenes, self.size, self.seed = scenes, size, seed
 
     def __call__(self, step: int) -> run.Batch:
-        scenes = [self.scenes.scene(self.seed, step, row) for row in range(self.size)]
+        side = SMALL_SIDE if step % 3 else SIDE
+        scenes = [self.scenes.scene(self.seed, step, row, side=side) for row in range(self.size)]
         return {
             "image": np.stack([scene.image for scene in scenes])[:, None],
             "faces": np.stack([padded(scene.faces, MOST_FACES) for scene in scenes]),
