@@ -13,7 +13,7 @@ from realtime.geometry.topology import LANDMARKS, NOSE_TIP
 from training import data
 from training.backgrounds import Backgrounds
 from training.data import FaceSet
-from training.profiles import read_triangles, turn_head
+from training.profiles import outline, read_triangles, turn_head
 from training.scenes import Composer, Portrait, box_of, shared, size_of
 
 UNSURE = 0.3  # score from which a second face found by the stock detector counts as one
@@ -154,6 +154,7 @@ def turned(
     """
     meshes = data.mesh_points(faces.name)
     triangles = read_triangles(data.folder() / "canonical_face_model.obj")
+    border = outline(triangles)
     known = [pair for pair in zip(rows, portraits, strict=True) if pair[0] in meshes]
     more = []
     for chosen in rng.permutation(len(known))[:count]:
@@ -164,7 +165,7 @@ def turned(
         if side * yaw < 10:
             continue
         picture = cv2.imdecode(portrait.jpeg, cv2.IMREAD_COLOR)
-        picture, points = turn_head(picture, portrait.points, meshes[index], triangles, yaw)
+        picture, points = turn_head(picture, portrait.points, meshes[index], triangles, border, yaw)
         more.append(Portrait(encoded(picture), points, portrait.others))
     return more
 

@@ -56,7 +56,12 @@ def with_belt(mesh: np.ndarray, triangles: np.ndarray, border: np.ndarray) -> tu
 
 
 def turn_head(
-    picture: np.ndarray, points: np.ndarray, mesh: np.ndarray, triangles: np.ndarray, yaw_deg: float
+    picture: np.ndarray,
+    points: np.ndarray,
+    mesh: np.ndarray,
+    triangles: np.ndarray,
+    border: np.ndarray,
+    yaw_deg: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A picture with its head turned by `yaw_deg` more (> 0: towards image right), and the landmarks there.
 
@@ -64,13 +69,12 @@ def turn_head(
         picture: (H, W[, C]) uint8.
         points: (68, 2) pixels.
         mesh: (V, 3) pixels, z in pixels, smaller = nearer.
-        triangles: (T, 3) of the mesh, all wound alike.
+        triangles, border: (T, 3) of the mesh, all wound alike, and its `outline`.
         yaw_deg: the turn.
 
     Returns:
         (H, W[, C]) uint8; (68, 2) float32, each landmark moved as the mesh vertex nearest to it.
     """
-    border = outline(triangles)
     vertices, all_triangles = with_belt(mesh.astype(np.float64), triangles, border)
     pivot = vertices[border].mean(axis=0)
     pivot[2] += EAR_DEPTH * np.ptp(mesh[:, 0])
@@ -85,9 +89,8 @@ def turn_head(
     depth[len(triangles) :] += 1e6
     facing = _winding(vertices[all_triangles]) * _winding(turned[all_triangles]) > 0
     order = [index for index in np.argsort(-depth) if facing[index]]
-    return _redrawn(picture, vertices[all_triangles[order], :2], turned[all_triangles[order], :2]), moved.astype(
-        np.float32
-    )
+    visible = all_triangles[order]
+    return _redrawn(picture, vertices[visible, :2], turned[visible, :2]), moved.astype(np.float32)
 
 
 def _winding(corners: np.ndarray) -> np.ndarray:
@@ -103,7 +106,7 @@ def _redrawn(picture: np.ndarray, source: np.ndarray, place: np.ndarray) -> np.n
     for index, corners in enumerate(np.rint(place * 16).astype(np.int32)):
         cv2.fillConvexPoly(which, corners, index, shift=4)
     one = np.ones((len(place), 3, 1))
-    back = np.linalg.pinv(np.concatenate([place, one], axis=2)) @ source  # (T, 3, 2): x y 1 there → x y here
+    back = np.linalg.inv(np.concatenate([place, one], axis=2)) @ source  # (T, 3, 2): x y 1 there → x y here
     y, x = np.nonzero(which >= 0)
     found = np.einsum("ni,nij->nj", np.stack([x, y, np.ones_like(x)], axis=1), back[which[y, x]])
     maps = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)

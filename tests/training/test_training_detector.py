@@ -287,10 +287,10 @@ def test_turning_a_head_moves_what_is_near() -> None:
     picture = np.full((200, 200), 90, np.uint8)
     cv2.circle(picture, (100, 100), 5, 255, -1)
     points = np.tile([100.0, 100.0], (68, 1))
-    still, same = turn_head(picture, points, mesh, triangles, 0.0)
+    still, same = turn_head(picture, points, mesh, triangles, outline(triangles), 0.0)
     assert np.abs(still.astype(int) - picture)[60:140, 60:140].mean() < 1
     np.testing.assert_allclose(same, points, atol=1e-3)
-    turned, there = turn_head(picture, points, mesh, triangles, 40.0)
+    turned, there = turn_head(picture, points, mesh, triangles, outline(triangles), 40.0)
     assert there[0, 0] > 110 and there[0, 1] == pytest.approx(100, abs=1)  # the nose goes to image right
     y, x = np.nonzero(turned > 200)
     np.testing.assert_allclose([x.mean(), y.mean()], there[0], atol=3)
