@@ -103,9 +103,9 @@ def white_noise(shape: tuple[int, ...], eye_px: float, jitter: float, rng: np.ra
     return np.asarray(rng.normal(size=shape) * jitter / 100 * eye_px / np.sqrt(6 * np.pi / 2))
 
 
-def smoothed(points: np.ndarray, path: Path) -> np.ndarray:
+def smoothed(points: np.ndarray, path: Path, confidence: Floats | None = None) -> np.ndarray:
     """(T, 81, 2) `points` through the filter, which is told the depth of the frame before, as in the loop."""
-    steady, sure = FaceFilter(), np.full(KEYPOINTS, 0.9, np.float32)
+    steady, sure = FaceFilter(), np.ones(KEYPOINTS, np.float32) if confidence is None else confidence
     depths: list[Floats | None] = [None, *path.depth.astype(np.float32)]
     frames = zip(points.astype(np.float32), path.times, depths[:-1], strict=True)
     return np.stack([steady(face, sure, float(time), depth) for face, time, depth in frames])

@@ -1,9 +1,11 @@
 """Steady keypoints: the One-Euro filter (Casiez, Roussel, Vogel, CHI 2012) applied to a whole face.
 
 A One-Euro filter is a low pass whose cut-off rises with speed: strong at rest, where jitter shows, weak in motion,
-where lag shows. Applied to each point alone it lets all the noise through while the head turns. Here the motion of the
-head comes first, an affine map of [x y z 1] fitted to all points at once and therefore nearly free of noise, which may
-follow at once; what is left of each point (its expression, and its noise) is smoothed on its own.
+where lag shows. Applied to each point alone it lets the noise through while the head turns, and leaves points behind
+that the network is unsure of. Here the motion of the head comes first, an affine map of [x y z 1] fitted to all points
+at once and therefore nearly free of noise, which carries the unsure ones along; what is left of each point (its
+expression, and its noise) is smoothed on its own. Measured at equal lag against one filter per point: half the jitter
+in a slow turn, half the error of hidden points.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ class Strength:
         motion_gain, shape_gain: how fast the cut-offs rise, Hz per face radius per second.
         feature_gain: the same for what moves fast by nature, eyelids and lips.
         speed_hz: cut-off of the speed estimate itself.
+        sure: points of less confidence follow more slowly and count less for the motion, by the square of the ratio.
         gap_s: after a longer pause the filter starts anew.
     """
 
@@ -35,6 +38,7 @@ class Strength:
     shape_gain: float = 5.0
     feature_gain: float = 40.0
     speed_hz: float = 2.0
+    sure: float = 0.6
     gap_s: float = 0.5
 
 
@@ -72,13 +76,14 @@ class FaceFilter:
             self._time, self._points = time_s, points.astype(np.float64)
             self._motion[:] = self._change[:] = 0
         elif step > 0:
-            self._advance(points, np.maximum(confidence, 0.05), step, depth)
+            trust = np.square(np.clip(confidence / self._strength.sure, 0.1, 1))
+            self._advance(points, trust, step, depth)
             self._time = time_s
         return self._points.astype(np.float32)
 
-    def _advance(self, points: Floats, confidence: Floats, step: float, depth: Floats | None) -> None:
+    def _advance(self, points: Floats, trust: Floats, step: float, depth: Floats | None) -> None:
         strength = self._strength
-        motion = _motion(self._points, points, confidence * RIGIDITY, depth)
+        motion = _motion(self._points, points, trust * RIGIDITY, depth)
         change = points - self._points - motion
         centred = self._points[:LANDMARKS] - self._points[:LANDMARKS].mean(axis=0)
         per_second = 1 / (step * max(np.sqrt(np.vdot(centred, centred) / LANDMARKS), 1e-6))
@@ -88,7 +93,7 @@ class FaceFilter:
         speed = np.sqrt(np.vdot(self._motion, self._motion) / KEYPOINTS)
         speeds = np.sqrt(np.square(self._change).sum(axis=1))
         of_motion = _share(strength.motion_hz + strength.motion_gain * speed, step)
-        of_change = _share((strength.shape_hz + self._gains * speeds) * confidence, step)
+        of_change = _share((strength.shape_hz + self._gains * speeds) * trust, step)
         self._points = self._points + of_motion * motion + of_change[:, None] * change
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.smoothing import MOVES, Move, delay_frames, jitter_percent, move_face, smoothed, white_noise
 from realtime.analysis.one_euro import FaceFilter, Strength
-from realtime.geometry.topology import BROWS, NOSE
+from realtime.geometry.topology import BROWS, JAW, LIPS, NOSE
 
 FULL = np.ones(81, np.float32)
 
@@ -73,6 +73,20 @@ def test_unsure_points_follow_more_slowly(rng: np.random.Generator) -> None:
         steady(points, confidence, 0.0)
         moved.append(np.linalg.norm(steady(jumped, confidence, 1 / 30)[30] - points[30]))
     assert moved[1] < 0.5 * moved[0]
+
+
+@pytest.mark.parametrize("name", ["slow turn", "fast shift"])
+def test_hidden_points_are_carried_along(name: str, rng: np.random.Generator) -> None:
+    """A hand before the mouth: its points are guesses, and the network knows it."""
+    path = move_face(next(move for move in MOVES if move.name == name), 30)
+    hidden = np.r_[JAW[4:13], LIPS]
+    noisy = path.points + white_noise(path.points.shape, path.eye_px, 0.35, rng)
+    noisy[:, hidden] += white_noise(noisy[:, hidden].shape, path.eye_px, 5.0, rng)
+    confidence = FULL.copy()
+    confidence[hidden] = 0.15
+    off = smoothed(noisy, path, confidence)[:, hidden] - path.points[:, hidden]
+    assert np.linalg.norm(off[5:], axis=2).mean() < 0.01 * path.eye_px
+    assert jitter_percent(off, path.eye_px) < 1.0
 
 
 @pytest.mark.parametrize("later_s", [0.0, -0.1])
