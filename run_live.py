@@ -26,11 +26,13 @@ def main() -> int:
                 return 0
             return program.run(options, stop.requested)
         except FacetError as error:
-            message, code = str(error), error.exit_code
+            failure, code = error, error.exit_code
+            message = str(error)
         except Exception as error:  # noqa: BLE001  a bug: a sentence for the person, the traceback on request
-            message, code = f"internal error: {error!r}; run it again with --debug and report what it shows.", 1
+            failure, code = error, 1
+            message = f"internal error: {error!r}; run it again with --debug and report what it shows."
         if options.performance.debug:
-            traceback.print_exc()
+            traceback.print_exception(failure)
         print(message, file=sys.stderr)
         return code
 
