@@ -1,0 +1,70 @@
+"""The pictures of docs/gallery.md, made anew from the built-in public-domain portraits: `python -m bench gallery`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import tyro
+from rich.progress import track
+
+from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
+from realtime.contact_sheet import grid
+from realtime.controls import Mode, Settings
+from realtime.frame import Frame, Pixels
+from realtime.people import demo_people
+from realtime.provenance import METADATA
+from realtime.render.renderer import Renderer, RenderOptions
+from realtime.sinks.png import write_png
+from realtime.sources.demo import RATE, TURN_S, Demo
+
+_CELL = (480, 270)
+_LOOKS_S = (0.5, 2.5, 4.5, 6.5)  # moments of each portrait's turn
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw every mode on the demo's two portraits."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("docs/gallery")
+    """Where the pictures go."""
+
+
+def main(options: Options) -> None:
+    """Write one PNG for every sheet of `_sheets`."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    frames = _frames()
+    analyser = open_analyser(AnalysisOptions(tracked=False))
+    renderer = Renderer(RenderOptions(people=demo_people(analyser)))
+    renderer.open()
+    sheets = _sheets()
+    for name, settings in track(sheets.items(), "drawing"):
+        cells = [_drawn(renderer, analyser, frame, setting) for frame in frames for setting in settings]
+        write_png(options.out / f"{name}.png", grid(cells, columns=len(settings)), METADATA)
+    renderer.close()
+    print(f"{len(sheets)} pictures in {options.out}")
+
+
+def _sheets() -> dict[str, list[Settings]]:
+    """Sheet name → the settings side by side on it; every row is another frame."""
+    off = Settings(mode=Mode.OFF)
+    turned = [replace(off, mode=Mode.ROTATE, yaw=yaw) for yaw in (-40.0, -20.0, 20.0, 40.0)]
+    return {
+        "swap": [off, *(Settings(mode=Mode.SWAP, face=face) for face in (0, 1))],
+        "rotate": [*turned[:2], off, *turned[2:]],
+        "measure": [Settings(mode=mode) for mode in (Mode.LANDMARKS, Mode.MESH, Mode.DEPTH, Mode.NORMALS)],
+    }
+
+
+def _frames() -> list[Frame]:
+    wanted = {round((turn * TURN_S + look) * RATE) for turn in (0, 1) for look in _LOOKS_S[::2]}
+    with Demo() as demo:
+        return [frame for frame in demo if frame.index in wanted]
+
+
+def _drawn(renderer: Renderer, analyser: Analyser, frame: Frame, settings: Settings) -> Pixels:
+    result = renderer.draw(frame, analyser.analyse(frame), settings)
+    return np.asarray(cv2.resize(result.frame.pixels, _CELL, interpolation=cv2.INTER_AREA))
