@@ -87,7 +87,7 @@ class LiveInput(Source):
         start, arrived = last.captured, time.perf_counter()
         yield last
         while not self._closed:
-            frame = self._take(patience.repeat, last.index + 1, start)
+            frame = self._take(patience.repeat, last, start)
             away = time.perf_counter() - arrived
             if frame is not None:
                 last, arrived = frame, time.perf_counter()
@@ -117,31 +117,38 @@ class LiveInput(Source):
 
     def _wait_for_first(self) -> Frame:
         with self._news:
-            self._news.wait_for(lambda: self._reader.newest or self._reader.error, self._patience.first)
-            error = self._reader.error
-        if isinstance(error, InputError):
-            raise error
-        frame = self._take(0.0, 0, None)
-        if frame is None:
-            raise InputError(f"{self._name} gives no picture: {self._reason()}; try another source.")
-        return frame
+            self._news.wait_for(
+                lambda: self._reader.newest or self._reader.error or self._reader.fault, self._patience.first
+            )
+        frame = self._take(0.0)
+        if frame is not None:
+            return frame
+        if isinstance(self._reader.error, InputError):
+            raise self._reader.error
+        raise InputError(f"{self._name} gives no picture: {self._reason()}; try another source.")
 
-    def _take(self, timeout: float, least: int, start: float | None) -> Frame | None:
-        """The newest picture as a frame, or None where none came in time."""
+    def _take(self, timeout: float, last: Frame | None = None, start: float = 0.0) -> Frame | None:
+        """The newest picture as the frame after `last`, or None where none came in time."""
         reader = self._reader
         with self._news:
-            self._news.wait_for(lambda: reader.newest or self._closed, timeout)
+            self._news.wait_for(lambda: reader.newest or reader.fault or self._closed, timeout)
             arrival, reader.newest = reader.newest, None
+        if reader.fault is not None:
+            raise reader.fault
         if arrival is None:
             return None
-        index = least if start is None else least + arrival.count - self._taken - 1
-        self._taken, self.skipped = arrival.count, self.skipped + reader.collect_skipped()
-        media = 0.0 if start is None else max(0.0, arrival.captured - start)
+        missed, self._taken = arrival.count - self._taken - 1, arrival.count
+        self.skipped += reader.collect_skipped()
         try:
-            return Frame(arrival.picture(), index, media, arrival.captured)
+            pixels = arrival.picture()
         except av.FFmpegError:
             self.skipped += 1
             return None
+        if last is None:
+            return Frame(pixels, 0, 0.0, arrival.captured)
+        # a held frame may have been made after this one was captured
+        media = max(last.time_s, arrival.captured - start)
+        return Frame(pixels, last.index + 1 + missed, media, arrival.captured)
 
     def _replace_hung(self) -> None:
         self._hung = [reader for reader in self._hung if reader.thread.is_alive()]
@@ -184,7 +191,8 @@ class _Reader:
         self._count = 0
         self._skipped = 0
         self.newest: _Arrival | None = None
-        self.error: Exception | None = None
+        self.error: Exception | None = None  # why it is away
+        self.fault: Exception | None = None  # a mistake of ours, which ends the thread
         self.rate: float | None = None
         self.thread = threading.Thread(target=self._run, name=f"reader of {name}", daemon=True)
 
@@ -201,6 +209,14 @@ class _Reader:
         return skipped
 
     def _run(self) -> None:
+        try:
+            self._keep_reading()
+        except Exception as fault:  # noqa: BLE001  raised again where the frames are taken
+            with self._news:
+                self.fault = fault
+                self._news.notify_all()
+
+    def _keep_reading(self) -> None:
         wait = self._patience.retry / 2
         while not self._stopped.is_set():
             before = self._count

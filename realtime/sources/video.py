@@ -113,10 +113,11 @@ class VideoFile(Source):
                 self.skipped += 1
                 continue
             for frame in frames:
-                if frame.is_corrupt:
+                pixels = _made(picture, frame)
+                if pixels is None:
                     self.skipped += 1
                 else:
-                    yield picture(frame), _seconds(frame, stream)
+                    yield pixels, _seconds(frame, stream)
 
 
 class MediaClock:
@@ -184,6 +185,16 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
             return stream
     raise InputError(f"{name} has no picture in it{', only sound' if container.streams.audio else ''}: "
                      "choose a video.")  # fmt: skip
+
+
+def _made(picture: PictureMaker, frame: av.VideoFrame) -> Pixels | None:
+    """The picture, or None where the frame is broken or in a form that swscale cannot read."""
+    if frame.is_corrupt:
+        return None
+    try:
+        return picture(frame)
+    except av.FFmpegError:
+        return None
 
 
 def _seconds(frame: av.VideoFrame, stream: VideoStream) -> float | None:

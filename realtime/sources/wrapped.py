@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from realtime.errors import FacetError
 from realtime.frame import Frame
 from realtime.sources.base import Source
 
@@ -103,7 +102,7 @@ class Detached(Wrapped):
 
     def __init__(self, inner: Source, depth: int = 4) -> None:
         super().__init__(inner)
-        self._ready: queue.Queue[Frame | FacetError | None] = queue.Queue(depth)
+        self._ready: queue.Queue[Frame | Exception | None] = queue.Queue(depth)
 
     def __iter__(self) -> Iterator[Frame]:
         threading.Thread(target=self._read, name="source reader", daemon=True).start()
@@ -114,7 +113,7 @@ class Detached(Wrapped):
                 continue
             if item is None:
                 return
-            if isinstance(item, FacetError):
+            if isinstance(item, Exception):
                 raise item
             yield item
 
@@ -123,10 +122,10 @@ class Detached(Wrapped):
             for frame in self._frames():
                 self._put(frame)
             self._put(None)
-        except FacetError as error:
+        except Exception as error:  # noqa: BLE001  raised again where the frames are taken
             self._put(error)
 
-    def _put(self, item: Frame | FacetError | None) -> None:
+    def _put(self, item: Frame | Exception | None) -> None:
         while not self._closed.is_set():
             try:
                 return self._ready.put(item, timeout=self._POLL_S)
