@@ -46,38 +46,31 @@ def solve(
     if count < MIN_POINTS:
         affines.fill(np.nan)
     elif faces < SCALAR_FACES:
-        moments, enough = _moments(points, targets, weights, np.empty((faces, 6, count)))
-        for affine, face, good in zip(affines, moments.tolist(), enough.tolist(), strict=True):
-            affine.reshape(8)[:] = _affine(face, ridge, good)
+        moments = _moments(points, targets, weights, np.empty((faces, 6, count))).tolist()
+        for index, (affine, face) in enumerate(zip(affines, moments, strict=True)):
+            enough = weights is None or int(np.count_nonzero(weights[index])) >= MIN_POINTS
+            affine.reshape(8)[:] = _affine(face, ridge, enough)
     else:
         rows = np.empty((CHUNK, 6, count))
         with np.errstate(invalid="ignore"):
             for start in range(0, faces, CHUNK):
                 part = slice(start, min(start + CHUNK, faces))
                 weight = None if weights is None else weights[part]
-                moments, enough = _moments(points[part], targets[part], weight, rows[: part.stop - start])
+                moments = _moments(points[part], targets[part], weight, rows[: part.stop - start])
+                enough = weight is None or np.count_nonzero(weight, axis=1) >= MIN_POINTS
                 affines[part].reshape(-1, 8).T[:] = _affine(moments.T, ridge, enough)
     return affines
 
 
 def _moments(
     points: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any] | None, rows: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(B, 24) sums over the points of (1 x y z) by (1 x y z u v), and (B,) whether there are enough points.
-
-    `rows` (B, 6, K) is scratch.
-    """
-    faces = len(rows)
+) -> NDArray[np.float64]:
+    """(B, 24) sums over the points of (1 x y z) by (1 x y z u v); `rows` (B, 6, K) is scratch."""
     rows[:, 0] = 1
     rows[:, 1:4] = points.transpose(0, 2, 1)
     rows[:, 4:] = targets.transpose(0, 2, 1)
-    left = rows[:, :4]
-    if weights is None:
-        enough = np.ones(faces, np.bool_)
-    else:
-        left = left * weights[:, None]
-        enough = np.add.reduce(weights > 0, axis=1) >= MIN_POINTS
-    return (left @ rows.transpose(0, 2, 1)).reshape(faces, 24), enough
+    left = rows[:, :4] if weights is None else rows[:, :4] * weights[:, None]
+    return np.asarray(left @ rows.transpose(0, 2, 1)).reshape(-1, 24)
 
 
 def _affine(moments: Any, ridge: float, enough: Any) -> tuple[Any, ...]:
