@@ -140,6 +140,7 @@ class Loop:
         self._failing = threading.Lock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._ready = threading.Event()  # nothing is read before it can be drawn: frames would be lost or grow old
         self._source_deadline = self._sink_deadline = float("inf")
         self._given = _Span()
         self._drawn = _Span()
@@ -207,6 +208,7 @@ class Loop:
     def _read(self) -> None:
         standing: Frame | None = None
         newest = -1
+        self._ready.wait()
         try:
             for frame in self._source:
                 if self._stopping.is_set():
@@ -241,6 +243,7 @@ class Loop:
     def _render(self) -> None:
         try:
             self._renderer.open()
+            self._ready.set()
             for frame, faces in self._analysed:
                 with self._timings.timer("render"):
                     result = self._renderer.draw(frame, faces, self._controls.settings)
@@ -248,6 +251,7 @@ class Loop:
                 self._drawn.mark()
                 self._hand_out(result)
         finally:
+            self._ready.set()
             self._analysed.close(discard=True)
             for lane in self._lanes:
                 lane.slot.close()

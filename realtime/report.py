@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from realtime.errors import OutputError
@@ -70,9 +71,9 @@ def write_report(report: dict[str, Any], path: Path) -> None:
         ) from error
 
 
-def closing_table(report: dict[str, Any]) -> Table:
-    """The report for people."""
-    table = Table(title=_headline(report), title_justify="left", title_style="")
+def closing_table(report: dict[str, Any]) -> Group:
+    """The report for people: a sentence, and a table of the sinks and stages."""
+    table = Table()
     for column in ("", "frames", "dropped", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(column, justify="right" if column else "left")
     for sink in report["sinks"]:
@@ -83,16 +84,15 @@ def closing_table(report: dict[str, Any]) -> Table:
     table.add_section()
     for stage, times in report["stages_ms"].items():
         table.add_row(stage, "", "", _text(times["p50"]), _text(times["p95"]), "")
-    return table
+    return Group(_headline(report), table)
 
 
 def _headline(report: dict[str, Any]) -> str:
     skipped = report["source"]["skipped"]
     unread = f", {skipped} unreadable" if skipped else ""
     return (
-        f"{report['frames_in']} frames in ({report['fps_in']:.1f}/s{unread}), {report['frames_out']} drawn "
-        f"({report['fps']:.1f}/s), {report['dropped']} dropped between the stages; "
-        "below: time from capture to each sink, then of each stage"
+        f"{report['frames_in']} frames in ({_text(report['fps_in'])}/s{unread}), {report['frames_out']} drawn "
+        f"({_text(report['fps'])}/s), {report['dropped']} dropped. Times from capture to each sink, and of each stage:"
     )
 
 
