@@ -1,0 +1,1 @@
+"""Measurements, one file each: `python -m bench NAME [--json]`."""

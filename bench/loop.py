@@ -1,0 +1,183 @@
+"""The whole loop from a live source: rate, drops, latency, memory; and the same stages under other programs' policies.
+
+python -m bench loop [--seconds 60] [--rate 30] [--sink null|mp4] [--mode swap] [--json]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.machine import machine, resident_mb
+from bench.policies import POLICIES, Policy
+from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.controls import Controls, Mode, Settings
+from realtime.frame import Pixels, Result
+from realtime.people import demo_people
+from realtime.plan import network_threads
+from realtime.render.renderer import Renderer, RenderOptions
+from realtime.report import make_report
+from realtime.sinks import open_sink
+from realtime.sinks.base import Sink, SinkOptions
+from realtime.sources import Demo, Limited, Memory, Paced, Source, VideoFile
+
+SIZE = (1280, 720)
+_FRAMES = 90  # played to and fro: a longer clip would only cost memory
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure the live loop at 1280x720 with one face."""
+
+    seconds: float = 60.0
+    """How long every policy runs."""
+    rate: float = 30.0
+    """Frames per second of the source."""
+    sink: Literal["null", "mp4"] = "null"
+    """Where the frames go."""
+    mode: Mode = Mode.SWAP
+    """What is done with the face."""
+    repair: Literal["off"] = "off"
+    """The repair network."""
+    rivals: bool = True
+    """Measure the other policies, too."""
+    threads: int | None = None
+    """CPU threads per network; default as in the live program."""
+    json: bool = False
+    """End with one line of JSON."""
+
+
+def run(options: Options) -> None:
+    """Measure, print the tables, and the JSON line where wanted."""
+    console = Console(width=100)
+    console.print(f"{machine()}; {options.rate:g} frames/s, {options.mode}, sink {options.sink}", highlight=False)
+    pictures, name = _pictures()
+    reports = {}
+    for policy in POLICIES if options.rivals else ["ours"]:
+        reports[policy] = _measure(POLICIES[policy], pictures, name, options)
+    console.print(_table(reports), _stages(reports["ours"]))
+    if options.json:
+        print(json.dumps(reports))
+
+
+def _measure(policy: Policy, pictures: list[Pixels], name: str, options: Options) -> dict[str, Any]:
+    live = Paced(Memory(pictures, options.rate, loop=True), options.rate)
+    source: Source = Limited(live, options.seconds)
+    threads = network_threads(options.threads)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_analyser(AnalysisOptions(live=True, threads=threads)) as analyser,
+    ):
+        renderer = Renderer(RenderOptions(people=demo_people(analyser)[1:]))
+        kind = "null" if options.sink == "null" else f"{folder}/out.mp4"
+        sink = Watched(open_sink(kind, SinkOptions(True, options.rate)))
+        outcome = policy(source, analyser, renderer, sink, Controls(Settings(mode=options.mode)))
+        runtime = f"{analyser.runtime}; {renderer.description}; {machine()}"
+    return make_report(outcome, source, name, runtime) | sink.growth()
+
+
+@dataclass
+class Watched(Sink):
+    """Another sink, with what is needed to see growth: latency and memory over time."""
+
+    inner: Sink
+    seen: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.name, self.lossless, self.recorder = self.inner.name, self.inner.lossless, self.inner.recorder
+
+    def write(self, result: Result) -> None:
+        self.inner.write(result)
+        now = time.perf_counter()
+        self.seen.append((now, 1000 * (now - result.frame.captured)))
+        megabytes = resident_mb() if not self.memory or now - self.memory[-1][0] >= 1 else None
+        if megabytes is not None:
+            self.memory.append((now, megabytes))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def growth(self) -> dict[str, float | None]:
+        """Median latency and memory of the last tenth less those after the first minute (of a short run: a third)."""
+        return {
+            "latency_growth_ms": _growth(np.array(self.seen)),
+            "memory_growth_mb": _growth(np.array(self.memory)),
+        }
+
+
+def _growth(series: np.ndarray) -> float | None:
+    """Growth of the (time, value) rows; None where there are too few."""
+    if not len(series):
+        return None
+    times, values = series[:, 0] - series[0, 0], series[:, 1]
+    settled, tenth = min(60.0, times[-1] / 3), times[-1] / 10
+    early = values[(times >= settled) & (times <= settled + tenth)]
+    late = values[times >= times[-1] - tenth]
+    if not len(early):
+        return None
+    return round(float(np.median(late) - np.median(early)), 3)
+
+
+def _pictures() -> tuple[list[Pixels], str]:
+    """Frames of a real clip where the data folder is there, else of the demo, to and fro; and what they are."""
+    clip = Path(os.environ.get("FACET_DATA", _ROOT.parent / "shared" / "data")) / "video_d6.mp4"
+    source: Source = VideoFile(str(clip)) if clip.is_file() else Demo()
+    with source:
+        pictures = [_filled(frame.pixels) for frame in islice(source, _FRAMES)]
+    return pictures + pictures[-2:0:-1], clip.name if clip.is_file() else "demo"
+
+
+def _filled(pixels: Pixels) -> Pixels:
+    """The picture scaled and cropped to SIZE."""
+    height, width = pixels.shape[:2]
+    scale = max(SIZE[0] / width, SIZE[1] / height)
+    large = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC)
+    top, left = (large.shape[0] - SIZE[1]) // 2, (large.shape[1] - SIZE[0]) // 2
+    return np.ascontiguousarray(large[top : top + SIZE[1], left : left + SIZE[0]])
+
+
+def _rows(reports: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    base = reports["ours"]["latency_ms"]["p50"]
+    for policy, report in reports.items():
+        latency = report["latency_ms"]
+        lost = report["frames_in"] - report["sinks"][0]["frames"]
+        yield (
+            policy,
+            f"{report['sinks'][0]['frames'] * report['fps'] / max(report['frames_out'], 1):.1f}",
+            f"{100 * lost / max(report['frames_in'], 1):.2f}",
+            *(f"{latency[key]:.1f}" for key in ("p50", "p95", "p99")),
+            f"{latency['p50'] / base:.2f}",
+            *(
+                "–" if report[key] is None else f"{report[key]:+.1f}"
+                for key in ("latency_growth_ms", "memory_growth_mb")
+            ),
+        )
+
+
+def _table(reports: dict[str, dict[str, Any]]) -> Table:
+    columns = "policy", "frames/s", "lost %", "p50", "p95", "p99", "p50/ours", "growth", "MB"
+    table = Table(*columns, title="Capture to sink in ms; growth of the median in ms, of memory in MB")
+    for row in _rows(reports):
+        table.add_row(*row)
+    return table
+
+
+def _stages(report: dict[str, Any]) -> Table:
+    table = Table("stage", "p50, ms", "p95, ms", title="Ours, by stage")
+    for stage, times in report["stages_ms"].items():
+        table.add_row(stage, f"{times['p50']:.1f}", f"{times['p95']:.1f}")
+    return table
