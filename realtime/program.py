@@ -128,6 +128,7 @@ def _open_sinks(
         rate=source.rate,
         audio=None if source.live else source.path,
         metadata=METADATA,
+        pixel_shape=source.pixel_shape,
         size=source.size,
     )
     if not options.output.sink:

@@ -20,7 +20,7 @@ from realtime.geometry.template import template
 from realtime.geometry.thin_plate import thin_plate_weights
 from realtime.geometry.topology import HAIRLINE, JAW, KEYPOINTS
 
-# The face's outline, counter-clockwise in the image from the image-left temple over the chin and back along the hairline.
+# The face's outline, counter-clockwise in the image: from the image-left temple over the chin and back along the hair.
 OUTLINE = np.concatenate([JAW, HAIRLINE[::-1]])
 _LINES = (
     [*OUTLINE.tolist(), 0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,7 @@ class SinkOptions:
         rate: nominal frames per second of the source, or None where it has none.
         audio: file whose sound a recorder copies beside the picture, or None.
         metadata: key → text written into files that can carry it (the provenance mark is one of them).
+        pixel_shape: width / height of one pixel of the frames, which a recorder passes on.
         size: (width, height) that frames will probably have, or None; a device is opened with it before the first.
     """
 
@@ -27,6 +29,7 @@ class SinkOptions:
     rate: float | None
     audio: Path | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    pixel_shape: Fraction = Fraction(1)
     size: tuple[int, int] | None = None
 
 

@@ -81,8 +81,11 @@ class VideoEncoder:
         options: dict[str, str],
         size: tuple[int, int],
         rate: float | None,
+        pixel_shape: Fraction = Fraction(1),
     ) -> None:
         """Add a stream to `output`; `size` is that of the first frame, `rate` nominal frames per second.
+
+        Players stretch each pixel to `pixel_shape`, its width / height.
 
         Raises:
             av.FFmpegError: the codec does not take this size.
@@ -98,6 +101,7 @@ class VideoEncoder:
         context = self.stream.codec_context
         context.width, context.height = self.size
         context.pix_fmt = "yuv420p"
+        context.sample_aspect_ratio = pixel_shape
         context.time_base = Fraction(1, TICKS)
         # A key frame a second: so much is lost at most when a file is cut off or a viewer joins a stream.
         context.gop_size = max(round(rate), 1)

@@ -95,7 +95,8 @@ class StreamSink(Sink):
         options = _FORMAT_OPTIONS[link.container] | _AT_ONCE
         output = av.open(link, "w", format=link.container, container_options=options, buffer_size=WHOLE_DATAGRAMS)
         output.metadata.update(self._options.metadata)
-        self._encoder = VideoEncoder(output, "libx264", x264_options(size) | _RATE_LIMIT, size, self._options.rate)
+        settings = x264_options(size) | _RATE_LIMIT
+        self._encoder = VideoEncoder(output, "libx264", settings, size, self._options.rate, self._options.pixel_shape)
         self._link, self._output = link, output
         self._connected_at = time.monotonic()
 

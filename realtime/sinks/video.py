@@ -96,6 +96,7 @@ class VideoFileSink(Sink):
                 _VP9 if webm else x264_options(frame.size),
                 frame.size,
                 self._options.rate,
+                self._options.pixel_shape,
             )
             self._audio = AudioTrack.open(self._options.audio, output, "libopus" if webm else "aac")
             output.start_encoding()

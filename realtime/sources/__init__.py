@@ -66,7 +66,7 @@ def _opened(spec: str, options: SourceOptions) -> Source:
             raise InputError(f"There is no source of the kind {scheme} (in {spec}): use {KNOWN}.")
     if is_image(Path(spec)):
         return open_image(Path(spec), options)
-    video = VideoFile(spec, loop=options.loop, square_pixels=options.square_pixels)
+    video = VideoFile(spec, loop=options.loop)
     return Detached(video) if Path(spec).is_fifo() else video
 
 

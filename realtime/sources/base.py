@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,6 @@ class SourceOptions:
         rate: frames per second asked of a camera, None: as many as it gives; also how fast single pictures follow.
         loop: start again at the end (a video), keep the picture (an image), go on for ever (the demo).
         paced: play at the source's own speed, like a camera: the source is then `live`.
-        square_pixels: stretch pictures whose pixels are not square, as players do; False: leave them as stored.
         lost_after: seconds a live device may be away before `DeviceLostError`.
         limit_s: stop after this much media time in seconds.
         limit_frames: stop after this many frames.
@@ -32,7 +32,6 @@ class SourceOptions:
     rate: float | None = None
     loop: bool = False
     paced: bool = False
-    square_pixels: bool = True
     lost_after: float = 10.0
     limit_s: float | None = None
     limit_frames: int | None = None
@@ -52,6 +51,7 @@ class Source(ABC):
         rate: nominal frames per second, or None where there is no such thing (a single image).
         frames: how many frames there will be, or None where nobody knows (a progress bar is drawn from it).
         path: the file that audio is taken from when recording, or None.
+        pixel_shape: width / height of one pixel of the frames, near 1 (what is further from it was stretched).
         skipped: pictures that could not be decoded and were passed over so far.
     """
 
@@ -61,6 +61,7 @@ class Source(ABC):
     rate: float | None = None
     frames: int | None = None
     path: Path | None = None
+    pixel_shape: Fraction = Fraction(1)
     skipped: int = 0
 
     @abstractmethod

@@ -23,6 +23,6 @@ def open_address(address: str, options: SourceOptions) -> Source:
     # a password stays out of messages
     name = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.scheme not in _LIVE_SCHEMES:
-        return Detached(VideoFile(address, options.loop, _ANSWER_S, name, options.square_pixels))
+        return Detached(VideoFile(address, options.loop, _ANSWER_S, name))
     patience = Patience(lost=options.lost_after)
     return LiveInput(name, lambda: open_container(address, _ANSWER_S, name), patience)

@@ -34,21 +34,25 @@ _FAST = Interpolation.BILINEAR
 _EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
+_NEARLY = Fraction(1, 10)
+
+
 class PictureMaker:
     """Turns decoded frames into pictures; keeps the scaler between frames, so one per stream and thread.
 
     Args:
-        pixel_shape: sample aspect ratio, width / height of one pixel; the picture is stretched to square pixels.
+        pixel_shape: sample aspect ratio, width / height of one pixel; unless it is nearly square, the picture is
+            stretched to square pixels.
         unspecified: matrix of frames that do not name theirs; None: BT.709 from 720 lines on, else BT.601.
     """
 
     def __init__(self, pixel_shape: Fraction | None = None, unspecified: Colorspace | None = None) -> None:
-        self._shape = pixel_shape if pixel_shape and pixel_shape > 0 else Fraction(1)
+        self._shape = pixel_shape if pixel_shape and pixel_shape > 0 and not nearly_square(pixel_shape) else Fraction(1)
         self._unspecified = unspecified
         self._to_rgb, self._to_planar = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> Pixels:
-        """(H, W, 3) uint8 RGB, full range, upright, square pixels, over black where the frame is transparent.
+        """(H, W, 3) uint8 RGB, full range, upright, pixels (nearly) square, over black where the frame is transparent.
 
         Raises:
             av.FFmpegError: swscale cannot read this pixel format.
@@ -84,6 +88,11 @@ class PictureMaker:
         if self._unspecified is not None:
             return self._unspecified
         return Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
+
+
+def nearly_square(pixel_shape: Fraction) -> bool:
+    """Whether pixels are left as stored: resampling would cost sharpness and move coordinates, for nothing seen."""
+    return abs(pixel_shape - 1) <= _NEARLY
 
 
 def square_size(width: int, height: int, pixel_shape: Fraction) -> tuple[int, int]:

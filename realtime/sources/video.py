@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,7 +17,7 @@ from av.video.stream import VideoStream
 from realtime.errors import InputError
 from realtime.frame import Frame, Pixels
 from realtime.sources.base import Source
-from realtime.sources.picture import PictureMaker
+from realtime.sources.picture import PictureMaker, nearly_square
 
 _DECODER_THREADS = 2
 _DEFAULT_RATE = 25.0
@@ -32,7 +33,6 @@ class VideoFile(Source):
         loop: start again at the end; time and index go on.
         timeout: seconds to wait for an address to answer; None: wait.
         name: what messages call it, if not `location`.
-        square_pixels: see `SourceOptions`.
 
     Raises:
         InputError: there is nothing there, or no video in it.
@@ -44,10 +44,8 @@ class VideoFile(Source):
         loop: bool = False,
         timeout: float | None = None,
         name: str | None = None,
-        square_pixels: bool = True,
     ) -> None:
         self._location, self._loop, self._timeout, self._name = location, loop, timeout, name or location
-        self._square_pixels = square_pixels
         self._closed = threading.Event()
         self._busy = threading.Lock()  # held while the decoder runs: the container must not be closed under it
         self._container = open_container(location, timeout, name)
@@ -65,6 +63,8 @@ class VideoFile(Source):
         rate = stream.average_rate or stream.guessed_rate
         self.rate = float(rate) if rate else None
         self.frames = (stream.frames or None) if not loop else None
+        shape = stream.sample_aspect_ratio
+        self.pixel_shape = shape if shape and shape > 0 and nearly_square(shape) else Fraction(1)
         self.path = Path(location) if Path(location).is_file() else None
 
     def __iter__(self) -> Iterator[Frame]:
@@ -103,7 +103,7 @@ class VideoFile(Source):
         """Upright pictures with their stamps in seconds (None where the file gives none)."""
         stream.thread_type = ThreadType.AUTO
         stream.codec_context.thread_count = _DECODER_THREADS
-        picture = PictureMaker(stream.sample_aspect_ratio if self._square_pixels else None)
+        picture = PictureMaker(stream.sample_aspect_ratio)
         for packet in _packets(container, stream):
             try:
                 frames = stream.decode(packet)
