@@ -69,7 +69,7 @@ class Canvas:
         self._picture = gl.Program("picture", "picture")
         self._paint = gl.Program("paint", "paint")
         self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
-        self._meshes: dict[tuple[int, tuple[int, ...]], gl.Mesh] = {}
+        self._meshes: dict[tuple[int, tuple[int, ...]], tuple[NDArray[np.int32], gl.Mesh]] = {}
         self._points = gl.Mesh(_PAINTED, None)
         self._input = gl.Target((1, 1))
         self._output = gl.Target((1, 1))
@@ -192,7 +192,7 @@ class Canvas:
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
-        for mesh in (self._quad, self._points, *self._meshes.values()):
+        for mesh in (self._quad, self._points, *(mesh for _, mesh in self._meshes.values())):
             mesh.release()
         for program in (self._picture, self._paint, *self._warps.values()):
             program.release()
@@ -235,10 +235,10 @@ class Canvas:
         return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
     def _mesh(self, indices: NDArray[np.int32], layout: tuple[int, ...]) -> gl.Mesh:
-        key = (id(indices), layout)  # index lists are made once and live as long as the program
+        key = (id(indices), layout)  # index lists are made once; kept here, so that their id stays theirs
         if key not in self._meshes:
-            self._meshes[key] = gl.Mesh(layout, indices)
-        return self._meshes[key]
+            self._meshes[key] = (indices, gl.Mesh(layout, indices))
+        return self._meshes[key][1]
 
 
 def _vertices(warp: Warp) -> Floats:
