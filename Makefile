@@ -1,0 +1,27 @@
+# make live: install what running needs, and run (ARGS="--mode rotate" passes options).
+# make test: install what testing needs, too, and run every check. Both are quick the second time.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: live test clean
+
+live: .venv/live.stamp
+	$(BIN)/python run_live.py $(ARGS)
+
+test: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+.venv/live.stamp: pyproject.toml
+	sh setup.sh "$(PYTHON)" live
+	touch $@
+
+.venv/test.stamp: pyproject.toml .venv/live.stamp
+	sh setup.sh "$(PYTHON)" test
+	touch $@
+
+clean:
+	rm -rf .venv build
