@@ -2,6 +2,8 @@
 
 Jitter is the mean length of the points' second difference in time, in percent of the distance of the outer eye corners
 (a steady motion has none); lag is the delay, in frames, at which the true path fits the smoothed one best.
+
+python -m bench smoothing [--noise 3] [--frames 120] [--json]
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from skimage.data import astronaut
 
+from bench.machine import machine
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.analysis.one_euro import FaceFilter
 from realtime.analysis.pose import rotation_of
@@ -203,4 +206,4 @@ def run(options: Options) -> None:
         table.add_row(name, *(f"{row[key]:.3f}" for key in ("points_percent", "depth_percent", "pose_deg")))
     console.print(table)
     if options.json:
-        print(json.dumps({"ours": {"moves": moves, "still": still}}))
+        print(json.dumps({"ours": {"moves": moves, "still": still, "machine": machine()}}))
