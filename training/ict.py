@@ -20,6 +20,8 @@ FOREHEAD_VERTICES = (273, 291, 1955, 1985, 1860, 1427, 976, 3641, 4060, 4185, 41
 # on the face's surface at the same height, from the jaw line to this share of its distance from the middle.
 STRIP = 8
 STRIP_END = 0.45
+# standard deviation of expression weights that fits assume
+EXPRESSION_SPREAD = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,18 @@ class IctFaces:
         moved = identity.astype(np.float32) @ self._identity + expression.astype(np.float32) @ self._expression
         return self._neutral + moved.reshape(len(moved), -1, 3)
 
+    def principal(self, identities: int, expressions: int) -> np.ndarray:
+        """(identities + expressions, V, 3): directions in which faces differ most, per standard deviation."""
+        parts = (self._identity, identities), (EXPRESSION_SPREAD * self._expression, expressions)
+        return np.concatenate([_principal(basis, kept) for basis, kept in parts]).reshape(
+            -1, self._neutral.size // 3, 3
+        )
+
+    @property
+    def neutral(self) -> np.ndarray:
+        """(V, 3) float32: keypoints and cheek strips of the mean face."""
+        return self._neutral
+
     def random_identity(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count, 100) identity weights."""
         return rng.standard_normal((count, len(self._identity)), dtype=np.float32)
@@ -86,17 +100,20 @@ def seen(shapes: np.ndarray, angles: np.ndarray, nearness: np.ndarray, contour: 
         (B, 81, 3) float32: x and y in the picture, z the depth before projection, same unit as the shapes.
     """
     turned = shapes @ rotations(angles).transpose(0, 2, 1).astype(np.float32)
+    points = turned[:, :KEYPOINTS].copy()
     # a cheek is marched upright: the contour is sideways in the head, whatever its roll
     upright = shapes @ rotations(angles * [1, 1, 0]).transpose(0, 2, 1).astype(np.float32)
-    strips = upright[:, KEYPOINTS:, 0].reshape(len(shapes), len(JAW), STRIP)
-    outward = np.sign(JAW - JAW.mean()).astype(np.float32)
-    best = np.argmax(strips * outward[:, None], axis=2)
-    rows = np.arange(len(shapes))[:, None]
-    points = turned[:, :KEYPOINTS].copy()
-    marched = turned[:, KEYPOINTS:].reshape(len(shapes), len(JAW), STRIP, 3)[rows, JAW, best]
+    marched = np.take_along_axis(turned, contour_vertices(upright)[..., None], axis=1)
     points[:, JAW] = marched if contour is None else np.where(contour[:, None, None], marched, points[:, JAW])
     points[..., :2] /= 1 + nearness[:, None, None].astype(np.float32) * points[..., 2:]
     return points
+
+
+def contour_vertices(upright: np.ndarray) -> np.ndarray:
+    """(B, 17) which vertex of each cheek strip is furthest out, for turned but not tilted shapes (B, V, 3)."""
+    strips = upright[:, KEYPOINTS:, 0].reshape(len(upright), len(JAW), STRIP)
+    outward = np.sign(JAW - JAW.mean()).astype(np.float32)
+    return KEYPOINTS + STRIP * JAW + np.argmax(strips * outward[:, None], axis=2)
 
 
 def random_views(count: int, ranges: ViewRanges, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +142,11 @@ def rotations(angles: np.ndarray) -> np.ndarray:
 
 def _basis(offsets: np.ndarray) -> np.ndarray:
     return offsets.reshape(len(offsets), -1).astype(np.float32)
+
+
+def _principal(basis: np.ndarray, kept: int) -> np.ndarray:
+    _, spread, directions = np.linalg.svd(basis, full_matrices=False)
+    return spread[:kept, None] * directions[:kept]
 
 
 def _strips(vertices: np.ndarray, jaw: np.ndarray) -> np.ndarray:

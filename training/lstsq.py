@@ -24,6 +24,15 @@ def residual(source: Tensor, depth: Tensor, target: Tensor) -> Tensor:
     return t.square().sum(dim=(1, 2)) - ((z * t).sum(dim=1).square() / energy).sum(dim=1)
 
 
+def metric_errors(source: Tensor, depth: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared error of depth: (B,) in what `residual` cannot see (a plane, the scale), and (B,) in the rest."""
+    error = depth - truth
+    rest, shape = off_plane(source, torch.stack([error, truth], dim=-1)).unbind(dim=-1)
+    shape = shape / shape.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    scale = (rest * shape).sum(dim=1, keepdim=True) * shape
+    return (error - rest + scale).square().mean(dim=1), (rest - scale).square().mean(dim=1)
+
+
 def off_plane(source: Tensor, values: Tensor) -> Tensor:
     """(B, K, C) what is left of `values` (B, K, C) after regressing each column on the source's x, y and 1."""
     centred = values - values.mean(dim=1, keepdim=True)

@@ -1,11 +1,11 @@
 """Trains DepthNet, keypoints only (Moniz et al. 2018, variant 2.3), on real and synthetic unpaired faces.
 
-    python -m training depthnet [--minutes 12] [--resume]     train, export, measure
+    python -m training depthnet [--minutes 15] [--resume]     train, export, measure
     python -m training depthnet --export                      export the last checkpoint
     python -m training depthnet --evaluate                    measure the exported network and its baselines
 
-The paper's loss leaves the depth's scale and plane open. Here synthetic faces also have a true depth to meet, so that
-the output is metric: it can be turned and drawn as it is.
+The paper's loss leaves the depth's scale and plane open. Here synthetic faces also have a true depth to meet, and real
+ones that of a fitted morphable model, so that the output is metric: it can be turned and drawn as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from torch import Tensor, nn
+from torch import nn
 
 import engines
 from engines.networks.depthnet import DepthNet
@@ -27,7 +27,8 @@ from training import data, run
 from training.depth_table import held_out_faces, tabulate
 from training.export import export
 from training.ict import IctFaces, ViewRanges, random_views, rotations, seen
-from training.lstsq import residual
+from training.ict_fit import IctFit
+from training.lstsq import metric_errors, residual
 
 NAME = "depthnet"
 
@@ -37,20 +38,21 @@ class Config:
     """Train DepthNet."""
 
     run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: run.RunOptions(minutes=12.0, threads=1)
+        default_factory=lambda: run.RunOptions(minutes=15.0, threads=1)
     )
-    width: int = 256
+    width: int = 512
+    """Of the hidden layers; the paper has 256."""
     layers: int = 2
-    batch_size: int = 512
+    batch_size: int = 256
     """Synthetic faces of one step; as many real ones come on top."""
     self_share: float = 0.5
-    """Share of the synthetic faces that are their own target, as the live loop asks."""
-    metric: float = 1.0
-    """Weight of the true depth where a synthetic face is its own target."""
-    paired_metric: float = 0.1
-    """Weight of the true depth where the target is another face: there the keypoint loss leads."""
-    noise: float = 0.008
-    """Largest standard deviation of the noise on keypoints, in box units."""
+    """Share of the faces that are their own target, as the live loop asks; the others get another face, unpaired."""
+    paired_shape: float = 0.03
+    """Weight of the depth's shape where the target is another face: there the keypoint loss leads."""
+    fit_trust: float = 0.5
+    """Weight of a real face's fitted depth; a synthetic face's true depth has 1."""
+    noise: float = 0.01
+    """Largest standard deviation of the noise on synthetic keypoints, in box units; real ones get half of it."""
     learning_rate: float = 2e-3
     views: ViewRanges = field(default_factory=ViewRanges)
     export: bool = False
@@ -60,47 +62,50 @@ class Config:
 
 
 class Batches:
-    """Step number → pairs in box units: synthetic ones with their true depth first, then real ones without."""
+    """Step number → faces in box units with a target and a depth each; synthetic ones first, then as many real ones."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._faces = IctFaces(data.ict_face())
-        self._real = boxed(real_training()).astype(np.float32)
+        real = boxed(real_training())
+        self._real = np.concatenate([real, IctFit(self._faces).depth(real)[..., None]], axis=-1).astype(np.float32)
 
     def __call__(self, step: int) -> run.Batch:
         config, count = self._config, self._config.batch_size
         rng = np.random.default_rng((config.run.seed, step))
-        points, depth = self._synthetic(rng)
-        sources = noisy(points, config.noise, rng)
-        selfish = rng.random(count) < config.self_share
-        targets = np.where(selfish[:, None, None], sources, np.roll(sources, 1, axis=0))
-        real = noisy(self._varied(rng), config.noise / 2, rng)
-        return {
-            "source": np.concatenate([sources, real]),
-            "target": np.concatenate([targets, np.roll(real, 1, axis=0)]),
-            "depth": depth,
-            "selfish": selfish,
-        }
+        kinds = (self._synthetic(rng), config.noise, 1.0), (self._varied(rng), config.noise / 2, config.fit_trust)
+        parts: list[run.Batch] = []
+        for (points, depth), noise, trust in kinds:
+            source = noisy(points, noise, rng)
+            alone = rng.random(count) < config.self_share
+            target = np.where(alone[:, None, None], source, np.roll(source, 1, axis=0))
+            weight = np.full(count, trust, np.float32)
+            parts.append({"source": source, "target": target, "depth": depth, "alone": alone, "trust": weight})
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _synthetic(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(B, 68, 2) keypoints and (B, 68) their depth with mean 0, in box units."""
+        """(B, 68, 2) keypoints and (B, 68) their true depth, in box units."""
         count = self._config.batch_size
         faces = self._faces
         shapes = faces.shapes(faces.random_identity(count, rng), faces.random_expression(count, rng))
         angles, nearness = random_views(count, self._config.views, rng)
         # people mark the contour; fitted 3D landmarks (and frontal faces) have the jaw line
-        view = seen(shapes, angles, nearness, contour=rng.random(count) < 0.8)[:, :LANDMARKS]
-        depth = view[..., 2] - view[..., 2].mean(axis=1, keepdims=True)
-        return boxed(view), depth / landmark_box(view)[1][:, None]
+        return in_box(seen(shapes, angles, nearness, contour=rng.random(count) < 0.8)[:, :LANDMARKS])
 
-    def _varied(self, rng: np.random.Generator) -> np.ndarray:
-        """Random real faces, mirrored half the time and tilted a little."""
+    def _varied(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Real faces (B, 68, 2) and their fitted depth (B, 68): mirrored half the time, tilted a little."""
         points = self._real[rng.integers(len(self._real), size=self._config.batch_size)]
-        mirrored = points[:, FLIP[:LANDMARKS]] * np.array([-1, 1], np.float32)
+        mirrored = points[:, FLIP[:LANDMARKS]] * np.array([-1, 1, 1], np.float32)
         points = np.where(rng.random((len(points), 1, 1)) < 0.5, mirrored, points)
         tilt = np.zeros((len(points), 3))
         tilt[:, 2] = rng.normal(0, 10, len(points))
-        return boxed(points @ rotations(tilt)[:, :2, :2].transpose(0, 2, 1)).astype(np.float32)
+        return in_box(points @ rotations(tilt).transpose(0, 2, 1))
+
+
+def in_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(B, 68, 3) points of any size and place → (B, 68, 2) and depth (B, 68) float32 with mean 0, in box units."""
+    depth = points[..., 2] - points[..., 2].mean(axis=1, keepdims=True)
+    return boxed(points), (depth / landmark_box(points)[1][:, None]).astype(np.float32)
 
 
 def noisy(points: np.ndarray, largest: float, rng: np.random.Generator) -> np.ndarray:
@@ -117,21 +122,18 @@ def real_training() -> np.ndarray:
 
 
 def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
-    """The keypoint loss of all pairs with another face as target, and the true depth where it is known."""
-    depth = model(batch["source"], batch["target"])
-    truth, selfish = batch["depth"], batch["selfish"]
-    pairs = torch.cat([~selfish, torch.ones(len(depth) - len(selfish), dtype=torch.bool)])
-    keypoints = residual(batch["source"][pairs], depth[pairs], batch["target"][pairs]).mean() / (2 * LANDMARKS)
-    error = (depth[: len(truth)] - truth).square().mean(dim=1)
-    metric = masked_mean(error, selfish)
-    paired = masked_mean(error, ~selfish)
-    total = keypoints + config.metric * metric + config.paired_metric * paired
-    return {"loss": 1e3 * total, "keypoints": 1e3 * keypoints, "metric": 1e3 * metric, "paired": 1e3 * paired}
+    """The keypoint loss of all pairs with another face as target, and the depth.
 
-
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of (B,) `values` where `mask`; 0 where it is nowhere."""
-    return (values * mask).sum() / mask.sum().clamp_min(1)
+    In a pair, what the keypoint loss cannot see of the depth is held to the truth as firmly as in a face alone.
+    """
+    source, target, alone = batch["source"], batch["target"], batch["alone"]
+    depth = model(source, target)
+    keypoints = residual(source[~alone], depth[~alone], target[~alone]).mean() / (2 * LANDMARKS)
+    gauge, shape = metric_errors(source, depth, batch["depth"])
+    firmness = torch.where(alone, 1.0, config.paired_shape)
+    metric = (batch["trust"] * (gauge + firmness * shape)).mean()
+    scalars = {"loss": keypoints + metric, "keypoints": keypoints, "gauge": gauge.mean(), "shape": shape[alone].mean()}
+    return {key: 1e3 * value for key, value in scalars.items()}
 
 
 def train(config: Config) -> None:
