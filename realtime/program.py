@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,11 @@ def run(options: Options, stop: threading.Event) -> int:
     plan = make_plan(options, display_is_there())
     controls, meter = Controls(plan.settings), Meter()
     with ExitStack() as stack:
-        source, analyser = _open_inputs(options, plan, stack)
-        renderer = Renderer(_render_options(options, analyser))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        source, analyser = _open_inputs(options, plan, pool, stack)
+        drawing = pool.submit(_render_options, options, analyser)  # photos are measured while the window opens
         sinks = _open_sinks(options, plan, source, controls, meter, stack)
+        renderer = Renderer(drawing.result())
         say(_summary(plan, source, sinks, analyser))
         loop = Loop(
             source,
@@ -97,8 +101,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _open_inputs(options: Options, plan: Plan, stack: ExitStack) -> tuple[Source, Analyser]:
-    source = stack.enter_context(open_source(plan.source, plan.source_options))
+def _open_inputs(options: Options, plan: Plan, pool: ThreadPoolExecutor, stack: ExitStack) -> tuple[Source, Analyser]:
+    opening = pool.submit(open_source, plan.source, plan.source_options)
+    import_module("engines.runtime.openvino")  # takes as long as a camera takes to open
+    source = stack.enter_context(opening.result())
     analysis = AnalysisOptions(
         max_faces=options.face.max_faces,
         live=source.live,
