@@ -64,10 +64,11 @@ class Config:
 class Batches:
     """Step number → faces in box units with a target and a depth each; synthetic ones first, then as many real ones."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, landmarks: np.ndarray) -> None:
+        """Fit depths to the real faces' landmarks (N, 68, 2), in pixels."""
         self._config = config
         self._faces = IctFaces(data.ict_face())
-        real = boxed(real_training())
+        real = boxed(landmarks)
         self._real = np.concatenate([real, IctFit(self._faces).depth(real)[..., None]], axis=-1).astype(np.float32)
 
     def __call__(self, step: int) -> run.Batch:
@@ -144,7 +145,7 @@ def train(config: Config) -> None:
             model = run.averaged(NAME, model, config.run.runs)
         else:
             options = run.Optimisation(learning_rate=config.learning_rate, weight_decay=1e-5)
-            batches = Batches(config)
+            batches = Batches(config, real_training())
             model = run.fit(NAME, model, batches, lambda net, batch: loss(net, batch, config), config.run, options)
         write(model, engines.WEIGHTS / f"{NAME}.onnx")
     tabulate(NAME)
