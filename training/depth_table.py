@@ -17,6 +17,7 @@ from realtime.geometry.template import template
 from realtime.geometry.topology import INNER, LANDMARKS, OUTER_EYE_CORNERS, eye_distance
 from training import data
 from training.ict import IctFaces, ViewRanges, random_views, seen
+from training.ict_fit import IctFit
 
 ROLLS = 24  # each held-out face is paired with that many others
 ICT_FACES = 2000
@@ -90,6 +91,11 @@ def best_depth(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.linalg.svd(rest, full_matrices=False)[0][..., 0]
 
 
+def alone(network: Lift) -> Lift:
+    """The network with every face as its own target, as the live loop asks it."""
+    return lambda sources, targets: network(sources, sources)
+
+
 LIFTS: dict[str, Lift] = {"2D affine": flat, "mean face, 3D affine": mean_face}
 
 
@@ -113,7 +119,8 @@ def keypoint_table(network: Lift) -> Table:
     table = Table(title=f"{len(sources)} unpaired pairs of {len(faces)} real faces of held-out people")
     for column in ("", "MSE x 1e-3", "MSE_norm %"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, lift in (LIFTS | {"DepthNet 2.3": network, "pair oracle": best_depth}).items():
+    networks = {"DepthNet 2.3, sees the target": network, "DepthNet 2.3, its own target": alone(network)}
+    for name, lift in (LIFTS | networks | {"pair oracle": best_depth}).items():
         mse, norm = keypoint_errors(lift, sources, targets)
         table.add_row(name, f"{mse:.3f}", f"{norm:.2f}")
     return table
@@ -138,12 +145,17 @@ def depth_table(network: Lift) -> Table:
     table = Table(title="Depth against the truth (z_c: canonical; metric: mean error in % of the eye distance)")
     for column in ("faces", "", "target", "z_c Pearson", "5th pct", "metric %", "inner %"):
         table.add_column(column, justify="left" if column in ("faces", "", "target") else "right")
+    fit = IctFit(IctFaces(data.ict_face()))
+    rows: list[tuple[str, Lift, str]] = [
+        ("mean face", mean_face, "-"),
+        ("model fit", lambda sources, targets: fit.depth(sources), "-"),
+        ("DepthNet", alone(network), "itself"),
+        ("DepthNet", network, "another"),
+    ]
     for truth in (ict_truth(0.0), ict_truth(1.0), aflw_truth()):
-        other = np.roll(truth.points, 1, axis=0)
-        rows = [("mean face", mean_face, "-", truth.points)]
-        rows += [("DepthNet", network, "itself", truth.points), ("DepthNet", network, "another", other)]
-        for name, lift, target, points in rows:
-            mean, low, metric, inner = depth_errors(lift, truth, points)
+        another = np.roll(truth.points, 1, axis=0)
+        for name, lift, target in rows:
+            mean, low, metric, inner = depth_errors(lift, truth, another)
             numbers = f"{mean:.3f}", f"{low:.3f}", f"{metric:.2f}", f"{inner:.2f}"
             table.add_row(truth.name, name, target, *numbers)
     return table
