@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from realtime.effects.expression import (
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import regions
 from realtime.effects.relight import Relight, Tone
+from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.topology import LANDMARKS
@@ -51,6 +52,7 @@ class _Track:
     fade: int = _FADE_FRAMES
     residuals: dict[int, Residual] = field(default_factory=dict)
     relight: Relight = field(default_factory=Relight)
+    sharpness: Sharpness = field(default_factory=Sharpness)
 
 
 class Swap(Effect):
@@ -96,10 +98,13 @@ class Swap(Effect):
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         self._choose_view(track, asymmetry(face.points))
         relight = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
+        view = views[track.view]
+        track.sharpness.look(frame.pixels, face.points)
+        soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affines[track.view]))))
         for index, opacity in self._layers(track):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            canvas.warp(self._surface(views[index], affines[index], points, face, relight, opacity))
-        view = views[track.view]
+            surface = self._surface(views[index], affines[index], points, face, opacity)
+            canvas.warp(replace(surface, relight=relight, soften=soften, grain=(grain, float(frame.index % 4096))))
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
 
     def _layers(self, track: _Track) -> list[tuple[int, float]]:
@@ -121,10 +126,10 @@ class Swap(Effect):
         points = (placed + moved @ affine[:, :3].T).astype(np.float32)
         return match_mouth(points, face.points, min(settings.expression, 1.0))
 
-    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, relight: Floats, opacity: float) -> Warp:
+    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, opacity: float) -> Warp:
         weights = self._mesh.weights
         source, position = weights @ view.points, weights @ points
-        scale = float(np.linalg.norm(affine[0, :2]) * np.linalg.norm(affine[1, :2]))
+        scale = _scale(affine)
         stretch = texel_density(self._mesh, source, position) * scale
         trust = _smoothstep(*_TRUST, weights @ face.confidence) * _smoothstep(*_STRETCH_FADE, stretch) * view.clear
         return Warp(
@@ -135,8 +140,7 @@ class Swap(Effect):
             live=weights @ face.points,
             trust=trust,
             regions=self._regions,
-            relight=relight,
-            density=1 / max(scale, 1e-6),
+            density=1 / scale,
             live_share=(float(self._live_eyes), float(self._live_mouth)),
             side_fade=_side_fade(face.pose.yaw),
             opacity=opacity,
@@ -180,6 +184,11 @@ class Swap(Effect):
     def _forget(self, faces: tuple[Face, ...]) -> None:
         here = {face.id for face in faces}
         self._tracks = {number: track for number, track in self._tracks.items() if number in here}
+
+
+def _scale(affine: Floats) -> float:
+    """Output pixels per pixel of the source, as areas, as if the face were not turned."""
+    return max(float(np.linalg.norm(affine[0, :2]) * np.linalg.norm(affine[1, :2])), 1e-6)
 
 
 def _side_fade(yaw: float) -> tuple[float, float, float]:

@@ -44,6 +44,8 @@ class Warp:
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
         side_fade: layout x where a fade begins and ends, and its strength.
+        soften: mipmap levels to go further down than size asks for.
+        grain: standard deviation of noise to add (0..1 of a colour), and its seed.
         opacity: of the whole surface, in [0, 1].
     """
 
@@ -58,6 +60,8 @@ class Warp:
     density: float = 1.0
     live_share: tuple[float, float] = (0.0, 0.0)
     side_fade: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    soften: float = 0.0
+    grain: tuple[float, float] = (0.0, 0.0)
     opacity: float = 1.0
 
 
@@ -149,6 +153,8 @@ class Canvas:
                 "density": warp.density / scale**2,
                 "live_share": warp.live_share,
                 "side_fade": warp.side_fade,
+                "soften": warp.soften,
+                "grain": warp.grain,
                 "opacity": warp.opacity,
             }
         )
