@@ -77,7 +77,7 @@ def _patch(pixels: Pixels, points: Floats, scale: float) -> Floats:
     centre = (inner.min(axis=0) + inner.max(axis=0)) / 2
     size = int(np.clip(1.2 * float(eye_distance(points)) * scale, 16, _PATCH))
     crop = square_crop(centre, size / scale, 0.0, size)
-    return np.asarray(cv2.cvtColor(crop.cut(pixels), cv2.COLOR_RGB2GRAY), np.float32) / 255
+    return np.asarray(cv2.cvtColor(crop.cut(pixels), cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
 
 
 def _softened(patch: Floats, level: float) -> Floats:
