@@ -49,9 +49,11 @@ def load(
         folder: where the .onnx files lie.
 
     Raises:
-        EngineError: no such network or device, or the file is damaged.
+        EngineError: no such network, device or number of threads, or the file is damaged.
     """
     make = engine_class(device)
+    if threads is not None and threads < 1:
+        raise EngineError(f"The network '{name}' cannot run on {threads} threads: give 1 or more, or leave it out.")
     path = folder / f"{name}.onnx"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.onnx"))) or "none"

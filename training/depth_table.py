@@ -142,8 +142,8 @@ def depth_errors(lift: Lift, truth: Truth, targets: np.ndarray) -> tuple[float, 
 
 def depth_table(network: Lift) -> Table:
     """Depth against the truth, for a face as its own target (as in live use) and with another face as target."""
-    table = Table(title="Depth against the truth (z_c: canonical; metric: mean error in % of the eye distance)")
-    for column in ("faces", "", "target", "z_c Pearson", "5th pct", "metric %", "inner %"):
+    table = Table(title="Depth against the truth (errors: mean, % of the eye distance)")
+    for column in ("faces", "", "target", "z_c corr.", "5th pct", "error", "inner"):
         table.add_column(column, justify="left" if column in ("faces", "", "target") else "right")
     fit = IctFit(IctFaces(data.ict_face()))
     rows: list[tuple[str, Lift, str]] = [
@@ -167,7 +167,7 @@ def ict_truth(contour: float) -> Truth:
     faces = IctFaces(data.ict_face())
     shapes = faces.shapes(faces.random_identity(ICT_FACES, rng), faces.random_expression(ICT_FACES, rng))
     view = seen(shapes, *random_views(ICT_FACES, ViewRanges(), rng), contour=rng.random(ICT_FACES) < contour)
-    return _truth(f"ICT, {'contour' if contour else 'jaw line'}", view[:, :LANDMARKS])
+    return _truth(f"ICT {'contour' if contour else 'jaw line'}", view[:, :LANDMARKS])
 
 
 def aflw_truth() -> Truth:

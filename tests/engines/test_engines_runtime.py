@@ -160,6 +160,8 @@ def test_what_is_not_there_is_named(folder: Path) -> None:
         engines.load("nobody", folder=folder)
     with pytest.raises(EngineError, match="'quantum'"):
         engines.load("small", device="quantum", folder=folder)
+    with pytest.raises(EngineError, match="0 threads"):
+        engines.load("small", threads=0, folder=folder)
 
 
 def test_open_axes_other_than_the_batch_are_refused(folder: Path) -> None:
