@@ -232,7 +232,7 @@ class TestDeployed:
         path = engines.WEIGHTS / "depthnet.onnx"
         with np.load(path.with_suffix(".check.npz")) as stored:
             source, target, depth = stored["in_0"], stored["in_1"], stored["out_0"]
-        net = load_weights(DepthNet(), path)
+        net = load_weights(DepthNet(Config().width, Config().layers), path)
         with torch.no_grad():
             again = net(torch.from_numpy(source), torch.from_numpy(target)).numpy()
         np.testing.assert_allclose(again, depth, atol=1e-6)

@@ -24,7 +24,7 @@ from engines.networks.depthnet import DepthNet
 from realtime.geometry.box import boxed, landmark_box
 from realtime.geometry.topology import FLIP, LANDMARKS
 from training import data, run
-from training.depth_table import held_out_faces, tabulate
+from training.depth_table import ict_truth, tabulate
 from training.export import export
 from training.ict import IctFaces, ViewRanges, random_views, rotations, seen
 from training.ict_fit import IctFit
@@ -152,7 +152,7 @@ def train(config: Config) -> None:
 
 
 def write(model: nn.Module, path: Path) -> None:
-    """Export with held-out faces, paired and as their own targets, as reference inputs."""
-    faces = boxed(held_out_faces()[:16]).astype(np.float32)
+    """Export with synthetic faces, half of them their own targets, as reference inputs."""
+    faces = ict_truth(1.0).points[:16]
     targets = np.concatenate([faces[:8], np.roll(faces[8:], 1, axis=0)])
     export(model, path, {"source": faces, "target": targets}, ("depth",))
