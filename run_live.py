@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import traceback
 
-from realtime.errors import FacetError
-from realtime.options import parse
 from realtime.stop import StopSignal
 
 
@@ -16,25 +15,33 @@ def main() -> int:
     Returns:
         the exit code: 0, 1 (a bug), 2 (bad arguments or input), 3 (a device was lost).
     """
-    with StopSignal() as stop:
-        options = parse()
-        try:
-            from realtime import program  # late, so that --help is quick
+    with StopSignal() as stop:  # before anything that takes time, so that Ctrl-C ends cleanly at any moment
+        return run(stop.requested)
 
-            if options.source.list_devices:
-                program.list_cameras()
-                return 0
-            return program.run(options, stop.requested)
-        except FacetError as error:
-            failure, code = error, error.exit_code
-            message = str(error)
-        except Exception as error:  # noqa: BLE001  a bug: a sentence for the person, the traceback on request
-            failure, code = error, 1
-            message = f"internal error: {error!r}; run it again with --debug and report what it shows."
-        if options.performance.debug:
-            traceback.print_exception(failure)
-        print(message, file=sys.stderr)
-        return code
+
+def run(stop: threading.Event) -> int:
+    """Do what the command line says until `stop` is set; failures are told in one sentence."""
+    from realtime.errors import FacetError
+    from realtime.options import parse
+
+    options = parse()
+    failure: Exception
+    try:
+        from realtime import program  # late, so that --help is quick
+
+        if options.source.list_devices:
+            program.list_cameras()
+            return 0
+        return program.run(options, stop)
+    except FacetError as error:
+        failure, message, code = error, str(error), error.exit_code
+    except Exception as error:  # noqa: BLE001  a bug: a sentence for the person, the traceback on request
+        failure, code = error, 1
+        message = f"internal error: {error!r}; run it again with --debug and report what it shows."
+    if options.performance.debug:
+        traceback.print_exception(failure)
+    print(message, file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":
