@@ -43,16 +43,20 @@ class Veil:
         self._texture = gl.Texture((1, 1))
         self._safe: Pixels | None = None
 
-    def cover(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...]) -> None:
-        """Cover the canvas where needed; called once per frame, after the swap."""
+    def cover(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...]) -> bool:
+        """Cover the canvas where needed; called once per frame, after the swap.
+
+        Returns:
+            True where it now repeats a former finished picture, swapped faces, badge and all.
+        """
         if self._on_lost is OnLost.PASS:
-            return
+            return False
         self._follow(frame, faces)
         if self._any and not self._missing:
-            return
+            return False
         if self._on_lost is OnLost.HOLD and self._safe is not None:
             canvas.begin(self._safe)
-            return
+            return True
         small = _coarse(frame.pixels)
         height, width = small.shape[:2]
         if self._texture.size != (width, height):
@@ -61,6 +65,7 @@ class Veil:
         alpha = self._alpha(frame, (width, height), growing=not faces)
         self._texture.upload(np.round(np.dstack([small * alpha[..., None], 255 * alpha])).astype(np.uint8))
         canvas.place(self._texture, (0, 0, *canvas.size))
+        return False
 
     def remember(self, pixels: Pixels) -> None:
         """Take note of a finished picture; it is repeated where `HOLD` needs one."""
@@ -94,7 +99,8 @@ class Veil:
         for place in self._missing.values():
             x, y, w, h = place.box
             reach = _REACH + (_GROWTH_PER_S * max(frame.time_s - place.time_s, 0.0) if growing else 0.0)
-            centre, half = np.array([x + w / 2, y + h / 2]) * scale, np.array([w, h]) / 2 * scale * reach
+            centre = np.array([x + w / 2, y + h / 2]) * scale
+            half = np.maximum(np.array([w, h]) / 2 * scale * reach, 0.5)  # of a cell at least
             away = np.hypot((columns + 0.5 - centre[0]) / half[0], (rows + 0.5 - centre[1]) / half[1])
             alpha = np.maximum(alpha, np.clip((1.3 - away) / 0.3, 0, 1))
         return alpha

@@ -42,7 +42,7 @@ class Surface(Effect):
                 flat = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32)
                 position = np.column_stack([solid[:, :2], view_depth(flat, solid)])
                 alpha = self._alpha[:, None].astype(np.float32)
-                colour = self._colours(solid, float(eye_distance(face.points)))
+                colour = self._colours(solid, max(float(eye_distance(face.points)), 1e-6))
                 canvas.paint(self._mesh, position.astype(np.float32), np.hstack([colour * alpha, alpha]))
         self._place_legend(canvas)
         return {}

@@ -75,6 +75,7 @@ class Renderer:
         """
         effect = self._effect(settings.mode)
         canvas = self._canvas
+        faces = tuple(face for face in faces if np.isfinite(face.points).all())  # one whose place is unknown is lost
         pixels = _within(frame.pixels, canvas.limit)
         if pixels is not frame.pixels:
             faces = tuple(_scaled(face, pixels.shape[1] / frame.pixels.shape[1]) for face in faces)
@@ -82,10 +83,9 @@ class Renderer:
         canvas.begin(pixels)
         drawn = effect.draw(canvas, frame, faces, settings)
         swapping = settings.mode is Mode.SWAP
-        if swapping:
-            self._veil.cover(canvas, frame, faces)
-        synthetic = effect.synthetic and bool(drawn)
-        if synthetic and self._options.badge:
+        repeated = swapping and self._veil.cover(canvas, frame, faces)
+        synthetic = repeated or (effect.synthetic and bool(drawn))
+        if synthetic and self._options.badge and not repeated:
             self._place_label(BADGE)
         if frame.notice:
             self._place_label(frame.notice, top=True)
@@ -166,4 +166,5 @@ def _within(pixels: np.ndarray, limit: int) -> np.ndarray:
 
 def _scaled(face: Face, scale: float) -> Face:
     depth = None if face.depth is None else face.depth * np.float32(scale)
-    return replace(face, points=face.points * np.float32(scale), depth=depth)
+    points = (face.points + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)  # pixel centres at integers
+    return replace(face, points=points, depth=depth)
