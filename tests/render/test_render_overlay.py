@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_bar_is_premultiplied_and_shows_its_colours_from_low_to_high() -> None:
 
 def test_text_grows_with_its_letters_and_lines() -> None:
     sizes = [text_picture(["face"], letter).shape[:2] for letter in (6, 12, 24, 48)]
-    assert all(a[0] < b[0] and a[1] < b[1] for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(sizes))
     assert sizes[3][0] == pytest.approx(8 * sizes[0][0], rel=0.2)
     assert text_picture(["face", "face"], 12).shape[0] > text_picture(["face"], 12).shape[0]
     assert text_picture(["face face"], 12).shape[1] > text_picture(["face"], 12).shape[1]
