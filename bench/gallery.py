@@ -33,7 +33,7 @@ class Options:
     """Where the pictures go."""
 
 
-def main(options: Options) -> None:
+def run(options: Options) -> None:
     """Write one PNG for every sheet of `_sheets`."""
     options.out.mkdir(parents=True, exist_ok=True)
     frames = _frames()
