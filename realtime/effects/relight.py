@@ -16,9 +16,11 @@ from realtime.effects.regions import feature_mask, skin
 from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.thin_plate import thin_plate_weights
+from realtime.geometry.topology import BROWS
 
 GRID = 32
-_BLUR_CELLS = 5.0
+# Of L, a, b: light changes across a face; its tone hardly does, and a beard must not be given the colour of skin.
+_BLUR_CELLS = (5.0, 14.0, 14.0)
 _MEMORY_S = 0.3
 _GAIN = (0.7, 1.4)
 # Weights of the Lab axes, and the distances from the skin's median where covering begins and is certain.
@@ -68,6 +70,25 @@ class Relight:
         return np.column_stack([_at_vertices(offset), np.full(len(face_mesh().uv), gain, np.float32)])
 
 
+class Fringe:
+    """Hair over the live forehead, which stays in front of the drawn face.
+
+    Only above the brows: further down a beard would be taken for a cover.
+    """
+
+    def __init__(self) -> None:
+        self._clear: Floats | None = None
+        self._time = 0.0
+
+    def clear(self, pixels: Pixels, points: Floats, time_s: float) -> Floats:
+        """(V,) float32 in [0, 1] at the face mesh's vertices, 0 under hair, averaged over 0.3 s of media time."""
+        now = 1 - (1 - uncovered(pixels, points)) * _above_brows()
+        share = float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
+        clear = now if self._clear is None else self._clear + share * (now - self._clear)
+        self._clear, self._time = clear.astype(np.float32), time_s
+        return self._clear
+
+
 def uncovered(pixels: Pixels, points: Floats) -> Floats:
     """(V,) float32 in [0, 1] at the face mesh's vertices: 0 where something that is not skin covers the face.
 
@@ -94,6 +115,13 @@ def _beside_features() -> Floats:
 
 
 @cache
+def _above_brows() -> Floats:
+    """(V,) float32: 0 below the brows, 1 from a little above them on."""
+    brows = float(layout()[BROWS, 1].min())
+    return np.asarray(np.clip((brows - face_mesh().uv[:, 1]) / 0.04, 0, 1), np.float32)
+
+
+@cache
 def _grid_weights() -> Floats:
     """(GRID², 81) keypoints → places of the grid's cell centres."""
     centres = (np.arange(GRID) + 0.5) / GRID
@@ -114,9 +142,14 @@ def _sampled(pixels: Pixels, points: Floats) -> Floats:
 
 
 def _smooth(lab: Floats, weight: Floats) -> Floats:
-    padded = cv2.GaussianBlur(lab * weight[..., None], (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_CONSTANT)
-    total = cv2.GaussianBlur(weight, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(padded / np.maximum(total, 1e-4)[..., None], np.float32)
+    return np.dstack([_blurred(lab[..., i], weight, cells) for i, cells in enumerate(_BLUR_CELLS)])
+
+
+def _blurred(values: Floats, weight: Floats, cells: float) -> Floats:
+    weighted, total = (
+        cv2.GaussianBlur(each, (0, 0), cells, borderType=cv2.BORDER_CONSTANT) for each in (values * weight, weight)
+    )
+    return np.asarray(weighted / np.maximum(total, 1e-4), np.float32)
 
 
 def _rgb(lab: Floats) -> Floats:

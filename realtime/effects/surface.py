@@ -32,7 +32,7 @@ class Surface(Effect):
         self._mesh = face_mesh()
         edge = regions()[..., 2]
         at = np.clip((self._mesh.uv * SIZE).astype(int), 0, SIZE - 1)
-        self._alpha = OPACITY * np.minimum(edge[at[:, 1], at[:, 0]] * 3, 1)
+        self._alpha = OPACITY * np.minimum(edge[at[:, 1], at[:, 0]] * 1.5, 1)
         self._legend: tuple[int, gl.Texture] | None = None
 
     def draw(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> dict[int, Drawn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from realtime.effects.expression import (
 )
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import regions
-from realtime.effects.relight import Relight, Tone
+from realtime.effects.relight import Fringe, Relight, Tone
 from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
@@ -30,6 +30,7 @@ from realtime.render.canvas import Canvas, Warp
 # Another view is taken only when it fits the pose better by this much, and fades in over so many frames.
 _HYSTERESIS = 0.15
 _FADE_FRAMES = 5
+_SEEDS = 4096
 # The far side of the jaw fades out between these yaws, in degrees.
 _SIDE_FADE_DEG = (30.0, 55.0)
 # Skin is drawn where the landmarks are trusted: transparent at the first, opaque from the second confidence on.
@@ -52,7 +53,18 @@ class _Track:
     fade: int = _FADE_FRAMES
     residuals: dict[int, Residual] = field(default_factory=dict)
     relight: Relight = field(default_factory=Relight)
+    fringe: Fringe = field(default_factory=Fringe)
     sharpness: Sharpness = field(default_factory=Sharpness)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """How a drawn face is made to belong to the frame; the same for all its layers. Fields as in `Warp`."""
+
+    relight: Floats
+    clear: Floats
+    soften: float
+    grain: tuple[float, float]
 
 
 class Swap(Effect):
@@ -97,15 +109,20 @@ class Swap(Effect):
             return None
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         self._choose_view(track, asymmetry(face.points))
-        relight = track.relight.transfer(Tone(frame.pixels, face.points), views[track.view].tone, frame.time_s)
-        view = views[track.view]
-        track.sharpness.look(frame.pixels, face.points)
-        soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affines[track.view]))))
+        look = self._look(track, frame, face, affines[track.view])
         for index, opacity in self._layers(track):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            surface = self._surface(views[index], affines[index], points, face, opacity)
-            canvas.warp(replace(surface, relight=relight, soften=soften, grain=(grain, float(frame.index % 4096))))
+            canvas.warp(self._surface(views[index], affines[index], points, face, look, opacity))
+        view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
+
+    def _look(self, track: _Track, frame: Frame, face: Face, affine: Floats) -> _Look:
+        view = track.person.views[track.view]
+        relight = track.relight.transfer(Tone(frame.pixels, face.points), view.tone, frame.time_s)
+        clear = track.fringe.clear(frame.pixels, face.points, frame.time_s)
+        track.sharpness.look(frame.pixels, face.points)
+        soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affine))))
+        return _Look(relight, clear, soften, (grain, float(frame.index % _SEEDS)))
 
     def _layers(self, track: _Track) -> list[tuple[int, float]]:
         """Views to draw, with their opacity, the lowest first."""
@@ -126,23 +143,26 @@ class Swap(Effect):
         points = (placed + moved @ affine[:, :3].T).astype(np.float32)
         return match_mouth(points, face.points, min(settings.expression, 1.0))
 
-    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, opacity: float) -> Warp:
+    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, look: _Look, opacity: float) -> Warp:
         weights = self._mesh.weights
         source, position = weights @ view.points, weights @ points
         scale = _scale(affine)
         stretch = texel_density(self._mesh, source, position) * scale
-        trust = _smoothstep(*_TRUST, weights @ face.confidence) * _smoothstep(*_STRETCH_FADE, stretch) * view.clear
+        trust = _smoothstep(*_TRUST, weights @ face.confidence) * _smoothstep(*_STRETCH_FADE, stretch)
         return Warp(
             self._mesh,
             np.column_stack([position, view_depth(affine, weights @ view.solid)]),
             source,
             self._texture(view),
             live=weights @ face.points,
-            trust=trust,
+            trust=trust * view.clear * look.clear,
             regions=self._regions,
+            relight=look.relight,
             density=1 / scale,
             live_share=(float(self._live_eyes), float(self._live_mouth)),
             side_fade=_side_fade(face.pose.yaw),
+            soften=look.soften,
+            grain=look.grain,
             opacity=opacity,
         )
 
