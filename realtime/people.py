@@ -21,8 +21,8 @@ from realtime.sources.video import VideoFile
 # Of a clip or folder the views are kept that differ in yaw: more than these cost memory and show nothing new.
 MOST_VIEWS = 7
 _YAW_STEP_DEG = 12.0
-_CLIP_STEP_S = 0.2  # heads turn slower than that matters
-_MOST_TRIED = 60
+_CLIP_STEP_S = 0.25  # heads turn slower than that matters
+_MOST_TRIED = 24  # each is measured as carefully as a photo
 
 View = tuple[Pixels, Face]
 
