@@ -78,6 +78,22 @@ def test_the_frame_rate_does_not_matter(rate: float) -> None:
         )  # of swings of 3
 
 
+@pytest.mark.parametrize("rate", [20, 30, 60])
+def test_a_new_shape_settles_in_media_time(rate: int) -> None:
+    """One value for a second, then another: at two seconds the median changes, and the shape follows in 0.4 s."""
+    running = Residual()
+    reached = {}
+    for i in range(4 * rate):
+        value = np.full((81, 3), float(i > rate), np.float32)
+        reached[i / rate] = float(running.split(value, i / rate)[0].mean())
+    assert reached[1.8] == pytest.approx(0, abs=0.01)
+    start = next(time for time, value in reached.items() if value > 0.01)
+    assert start == pytest.approx(2.05, abs=0.11)
+    for after in (0.2, 0.5, 1.0):
+        value = next(value for time, value in reached.items() if time >= start + after - 1e-6)
+        assert value == pytest.approx(1 - np.exp(-after / 0.4), abs=0.08)
+
+
 def test_shape_moves_smoothly() -> None:
     shapes = np.stack([shape for shape, _ in _run(30, 5)])
     steps = np.abs(np.diff(shapes, axis=0)).max(axis=(1, 2))
