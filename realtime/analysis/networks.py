@@ -17,6 +17,9 @@ from realtime.analysis.tracker import Tracker
 from realtime.frame import Pixels
 from realtime.geometry.crops import face_crop, face_crop_of_box
 
+# Detections of less score are not looked at. Lower than the detector's own threshold: the landmark network judges too.
+CANDIDATE = 0.45
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
@@ -32,7 +35,7 @@ class Networks:
         detector, landmarks, depthnet = (
             engines.load(name, device, threads) for name in ("detector", "landmarks", "depthnet")
         )
-        return cls(Detector(detector), LandmarkNet(landmarks), depthnet)
+        return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet)
 
 
 def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: float) -> None:

@@ -27,7 +27,8 @@ class Rules:
     """When a face is taken, kept and given up. Lengths are in face sizes (larger side of the box of 68 landmarks).
 
     Attributes:
-        start_score, keep_score: least face score of a new and of a known face.
+        start, keep: least face score and mean confidence of a new and of a known face. The score tells a face from
+            most other things; those that fool it (cups, coins) have vague points.
         least_px: smaller faces are not faces.
         inside: least share of the landmarks within the frame.
         growth: largest change of size from one sight to the next.
@@ -38,8 +39,8 @@ class Rules:
         background_s: pause between searches while faces are tracked, but fewer than asked for.
     """
 
-    start_score: float = 0.6
-    keep_score: float = 0.4
+    start: tuple[float, float] = (0.6, 0.45)
+    keep: tuple[float, float] = (0.4, 0.25)
     least_px: float = 8.0
     inside: float = 0.5
     growth: float = 1.6
@@ -127,7 +128,7 @@ class Tracker:
         results = zip(self._tracks, landmarks.points, landmarks.confidence, landmarks.score, strict=True)
         for track, points, confidence, score in results:
             grown = _extent(points) / max(_extent(track.points), 1e-6)
-            if 1 / growth <= grown <= growth and self._acceptable(points, score, self._rules.keep_score):
+            if 1 / growth <= grown <= growth and self._acceptable(points, confidence, score, self._rules.keep):
                 self._see(track, points, confidence, float(score))
 
     def wants_detection(self) -> bool:
@@ -151,7 +152,7 @@ class Tracker:
         for points, confidence, score in zip(landmarks.points, landmarks.confidence, landmarks.score, strict=True):
             if len(self.seen) >= self._max_faces:
                 return
-            if not self._acceptable(points, score, self._rules.start_score):
+            if not self._acceptable(points, confidence, score, self._rules.start):
                 continue
             track = self._lost_near(points)
             if track is None:
@@ -193,12 +194,14 @@ class Tracker:
                 best, least = track, distance
         return best
 
-    def _acceptable(self, points: Floats, score: float, least_score: float) -> bool:
+    def _acceptable(self, points: Floats, confidence: Floats, score: float, least: tuple[float, float]) -> bool:
         """Whether this is a face, in the frame, and no track has it yet."""
+        if score < least[0] or confidence.mean() < least[1]:
+            return False
         landmarks = points[:LANDMARKS]
         within = ((landmarks >= 0) & (landmarks <= np.array(self._frame_size) - 1)).all(axis=1).mean()
         large = _extent(points) >= self._rules.least_px
-        return bool(score >= least_score and large and within >= self._rules.inside and not self._taken(points))
+        return bool(large and within >= self._rules.inside and not self._taken(points))
 
     def _taken(self, points: Floats) -> bool:
         """Whether a seen track is on the face at `points` (any points that span its box)."""

@@ -25,9 +25,9 @@ def points_at(face: Placed) -> np.ndarray:
     return (eyes * template()[:, :2] + [x, y]).astype(np.float32)
 
 
-def seen_as(faces: Sequence[np.ndarray], score: float = 0.95) -> Landmarks:
+def seen_as(faces: Sequence[np.ndarray], score: float = 0.95, confidence: float = 0.8) -> Landmarks:
     points = np.array(faces, np.float32).reshape(-1, 81, 2)
-    return Landmarks(points, np.full(points.shape[:2], 0.9, np.float32), np.full(len(points), score, np.float32))
+    return Landmarks(points, np.full(points.shape[:2], confidence, np.float32), np.full(len(points), score, np.float32))
 
 
 def detections_of(faces: Iterable[Placed]) -> list[Detection]:
@@ -169,11 +169,12 @@ def test_of_two_tracks_on_one_face_the_older_one_has_it() -> None:
     "landmarks",
     [
         seen_as([points_at((600, 300, 100))], score=0.1),
+        seen_as([points_at((600, 300, 100))], confidence=0.2),
         seen_as([points_at((600, 300, 30))]),  # collapsed
         seen_as([points_at((600, 300, 250))]),  # blown up
         seen_as([points_at((1400, 300, 100))]),  # out of the frame
     ],
-    ids=["low score", "shrunk", "grown", "outside"],
+    ids=["low score", "vague points", "shrunk", "grown", "outside"],
 )
 def test_what_cannot_be_the_face_is_not_followed(landmarks: Landmarks) -> None:
     tracker = Tracker()
