@@ -28,6 +28,7 @@ JITTER = (
     (-0.03, -0.03, 1.0, 6.0),
     (0.0, 0.0, 1.12, 0.0),
 )
+AS_SURE = 0.8  # beside a face, what has points less sure than this share of its confidence is a badge or a hand
 MARGINS = (0.0, 0.5, 1.5)  # border added on each side, in picture sides: a face that fills the picture needs some
 
 
@@ -49,10 +50,12 @@ def analyse_photo(networks: Networks, pixels: Pixels, name: str) -> tuple[Face, 
             tracker.adopt(first_sight(networks.landmarks, pixels, found))
     if not tracker.seen:
         raise InputError(f"No face was found in {name}: take a picture in which one is plainly visible.")
-    largest = max(tracker.seen, key=lambda track: float(np.prod(np.ptp(track.points[:LANDMARKS], axis=0))))
+    surest = max(track.confidence.mean() for track in tracker.seen)
+    faces = [track for track in tracker.seen if track.confidence.mean() >= AS_SURE * surest]
+    largest = max(faces, key=lambda track: float(np.prod(np.ptp(track.points[:LANDMARKS], axis=0))))
     points, confidence = _averaged(networks.landmarks, pixels, largest.points)
     (depth,), (pose,) = lift(networks.depthnet, points[None])
-    return Face(0, points, confidence, largest.score, pose, depth), len(tracker.seen)
+    return Face(0, points, confidence, largest.score, pose, depth), len(faces)
 
 
 def _detect_with_margin(networks: Networks, pixels: Pixels, margin: float) -> list[Detection]:
