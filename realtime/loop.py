@@ -157,9 +157,11 @@ class Loop:
             Exception: any other error of a thread, unchanged.
         """
         self._start()
-        while not self._ended():
+        ended = False
+        while not ended:
             self._wake.wait(_PUMP_S)
             self._wake.clear()
+            ended = self._ended()  # asked first: the window takes itself away in the last pump
             if pump is not None:
                 self._guarded(pump)
             asked = self._controls.settings.quit or (stop is not None and stop.is_set())
