@@ -1,6 +1,6 @@
 """Trains DepthNet, keypoints only (Moniz et al. 2018, variant 2.3), on real and synthetic unpaired faces.
 
-    python -m training depthnet [--minutes 15] [--resume]     train, export, measure
+    python -m training depthnet [--minutes 23] [--resume]     train, export, measure
     python -m training depthnet --export                      export the last checkpoint
     python -m training depthnet --evaluate                    measure the exported network and its baselines
 
@@ -38,14 +38,16 @@ class Config:
     """Train DepthNet."""
 
     run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: run.RunOptions(minutes=15.0, threads=1)
+        default_factory=lambda: run.RunOptions(minutes=23.0, threads=1)
     )
     width: int = 512
     """Of the hidden layers; the paper has 256."""
     layers: int = 2
     batch_size: int = 256
     """Synthetic faces of one step; as many real ones come on top."""
-    self_share: float = 0.5
+    keypoints: float = 4.0
+    """Weight of the keypoint loss against the depth's."""
+    self_share: float = 0.35
     """Share of the faces that are their own target, as the live loop asks; the others get another face, unpaired."""
     paired_shape: float = 0.03
     """Weight of the depth's shape where the target is another face: there the keypoint loss leads."""
@@ -133,7 +135,12 @@ def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
     gauge, shape = metric_errors(source, depth, batch["depth"])
     firmness = torch.where(alone, 1.0, config.paired_shape)
     metric = (batch["trust"] * (gauge + firmness * shape)).mean()
-    scalars = {"loss": keypoints + metric, "keypoints": keypoints, "gauge": gauge.mean(), "shape": shape[alone].mean()}
+    scalars = {
+        "loss": config.keypoints * keypoints + metric,
+        "keypoints": keypoints,
+        "gauge": gauge.mean(),
+        "shape": shape[alone].mean(),
+    }
     return {key: 1e3 * value for key, value in scalars.items()}
 
 
