@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: speed is measured by the benches.
+settings.register_profile("facet", deadline=None)
+settings.load_profile("facet")
 
 ROOT = Path(__file__).resolve().parent.parent
 

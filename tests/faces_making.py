@@ -100,3 +100,24 @@ def texture_of(pixels: Pixels) -> gl.Texture:
     texture = gl.Texture((pixels.shape[1], pixels.shape[0]))
     texture.upload(np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)]))
     return texture
+
+
+_AXIS = (28, 30, 33, 62)  # nose bridge to the middle of the mouth
+_LEFT, _RIGHT = slice(0, 4), slice(13, 17)
+
+
+def asymmetry(points: np.ndarray) -> float:
+    """-1 … 1, how much further the image-right end of the jaw lies from the face's axis than the image-left end.
+
+    0 for a frontal face; > 0 when the nose points to the image left. (Moniz et al. 2018, supplement S.3.)
+
+    Args:
+        points: (68 or more, 2) pixels.
+    """
+    axis = points[list(_AXIS)]
+
+    def distance(jaw: np.ndarray) -> float:
+        return float(((jaw[:, None] - axis[None]) ** 2).sum(axis=-1).mean())
+
+    left, right = distance(points[_LEFT]), distance(points[_RIGHT])
+    return (right - left) / max(right + left, 1e-9)

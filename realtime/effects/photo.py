@@ -10,7 +10,6 @@ from realtime.effects.relight import Tone, uncovered
 from realtime.frame import Face, Floats, Pixels
 from realtime.geometry.crops import square_crop
 from realtime.geometry.topology import FLIP, mirror
-from realtime.geometry.views import asymmetry
 
 # The part of a photo that is kept as texture: a square of this many landmark boxes, at most this many pixels.
 _KEPT = 2.2
@@ -25,7 +24,7 @@ class View:
         pixels: (H, W, 3) uint8 RGB, the texture.
         points: (81, 2) float32 keypoints in its pixels.
         depth: (81,) float32, their depth in pixels.
-        asymmetry: how it is turned, see `realtime.geometry.views.asymmetry`.
+        yaw: how it is turned, in degrees (see `realtime.frame.Pose`).
         tone: its light and skin.
         clear: (V,) float32 in [0, 1] at the vertices of the face mesh: 0 where hair, a hand or background covers skin.
     """
@@ -33,7 +32,7 @@ class View:
     pixels: Pixels
     points: Floats
     depth: Floats
-    asymmetry: float
+    yaw: float
     tone: Tone
     clear: Floats
 
@@ -70,10 +69,10 @@ def _view(pixels: Pixels, face: Face) -> View:
     points = crop.into(face.points).astype(np.float32)
     texture = np.ascontiguousarray(crop.cut(pixels))
     depth = (face.depth * (size / side)).astype(np.float32)
-    return View(texture, points, depth, asymmetry(points), Tone(texture, points), uncovered(texture, points))
+    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), uncovered(texture, points))
 
 
 def _mirrored(view: View) -> View:
     pixels = np.ascontiguousarray(view.pixels[:, ::-1])
     points = mirror(view.points, pixels.shape[1]).astype(np.float32)
-    return View(pixels, points, view.depth[FLIP], -view.asymmetry, Tone(pixels, points), uncovered(pixels, points))
+    return View(pixels, points, view.depth[FLIP], -view.yaw, Tone(pixels, points), uncovered(pixels, points))

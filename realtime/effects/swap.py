@@ -23,12 +23,12 @@ from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.topology import LANDMARKS
-from realtime.geometry.views import asymmetry, texel_density, view_depth
+from realtime.geometry.views import texel_density, view_depth
 from realtime.render import gl
 from realtime.render.canvas import Canvas, Warp
 
-# Another view is taken only when it fits the pose better by this much, and fades in over so many frames.
-_HYSTERESIS = 0.15
+# Another view is taken only when its yaw fits better by this much, and fades in over so many frames.
+_HYSTERESIS_DEG = 10.0
 _FADE_FRAMES = 5
 _SEEDS = 4096
 # The far side of the jaw fades out between these yaws, in degrees.
@@ -38,7 +38,7 @@ _TRUST = (0.08, 0.25)
 # A surface stretched more than tenfold is transparent, less than twofold opaque.
 _STRETCH_FADE = (0.1, 0.5)
 # A photo turned further than this shows too little of its far side: its mirror image is drawn beneath.
-_ONE_SIDED = 0.45
+_ONE_SIDED_DEG = 15.0
 
 
 @dataclass(slots=True, eq=False)
@@ -105,10 +105,10 @@ class Swap(Effect):
         affines = solve(np.stack([view.solid[:LANDMARKS] for view in views]), targets, weights)
         if np.isfinite(affines).all():
             track.affines = affines
-        if track.affines is None:
-            return None
+        if track.affines is None or face.confidence.mean() < _TRUST[0]:
+            return None  # nothing of it would show: it counts as lost
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
-        self._choose_view(track, asymmetry(face.points))
+        _choose_view(track, face.pose.yaw)
         look = self._look(track, frame, face, affines[track.view])
         for index, opacity in self._layers(track):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
@@ -129,7 +129,7 @@ class Swap(Effect):
         fading = track.fade / _FADE_FRAMES
         layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
         lowest = layers[0][0]
-        one_sided = abs(track.person.views[lowest].asymmetry) > _ONE_SIDED
+        one_sided = abs(track.person.views[lowest].yaw) > _ONE_SIDED_DEG
         return [(lowest ^ 1, 1.0), *layers] if one_sided else layers  # views come in pairs, see `Person`
 
     def _geometry(
@@ -172,21 +172,11 @@ class Swap(Effect):
         slot = track.slot if track else next(i for i in range(len(taken) + 1) if i not in taken)
         person = self._people[(slot + settings.face) % len(self._people)]
         if track is None or track.person is not person:
-            turned = asymmetry(face.points)
-            best = min(range(len(person.views)), key=lambda i: (abs(person.views[i].asymmetry - turned), i))
-            # a mirrored photo flips moles and partings: taken at the start, too, only when it fits clearly better
-            plain = min(range(0, len(person.views), 2), key=lambda i: abs(person.views[i].asymmetry - turned))
-            gain = abs(person.views[plain].asymmetry - turned) - abs(person.views[best].asymmetry - turned)
-            first = best if gain > _HYSTERESIS else plain
+            # a mirrored photo flips moles and partings: at the start, too, it has to fit clearly better
+            plain = 2 * int(np.argmin([abs(view.yaw - face.pose.yaw) for view in person.views[::2]]))
+            first = _fitting(person, plain, face.pose.yaw)
             track = self._tracks[face.id] = _Track(slot, person, first, first)
         return track
-
-    def _choose_view(self, track: _Track, turned: float) -> None:
-        misfit = [abs(view.asymmetry - turned) for view in track.person.views]
-        best = int(np.argmin(misfit))
-        if misfit[track.view] - misfit[best] > _HYSTERESIS:
-            track.previous, track.view, track.fade = track.view, best, 0
-        track.fade = min(track.fade + 1, _FADE_FRAMES)
 
     def _shape_gain(self, shape: float | None) -> Floats:
         if shape != self._gain[0]:
@@ -204,6 +194,20 @@ class Swap(Effect):
     def _forget(self, faces: tuple[Face, ...]) -> None:
         here = {face.id for face in faces}
         self._tracks = {number: track for number, track in self._tracks.items() if number in here}
+
+
+def _choose_view(track: _Track, yaw: float) -> None:
+    fitting = _fitting(track.person, track.view, yaw)
+    if fitting != track.view and track.fade >= _FADE_FRAMES:
+        track.previous, track.view, track.fade = track.view, fitting, 0
+    track.fade = min(track.fade + 1, _FADE_FRAMES)
+
+
+def _fitting(person: Person, now: int, yaw: float) -> int:
+    """Index of the view to draw for a head turned by `yaw`: the one drawn `now`, unless another fits clearly better."""
+    misfit = [abs(view.yaw - yaw) for view in person.views]
+    best = int(np.argmin(misfit))
+    return best if misfit[now] - misfit[best] > _HYSTERESIS_DEG else now
 
 
 def _scale(affine: Floats) -> float:

@@ -1,4 +1,4 @@
-"""How a head is turned, told from keypoints alone, and the third row that lets an affine hide surfaces."""
+"""What of a surface is seen after an affine: which parts lie in front, and how much each is stretched."""
 
 from __future__ import annotations
 
@@ -6,26 +6,6 @@ import numpy as np
 
 from realtime.frame import Floats
 from realtime.geometry.mesh import Mesh
-
-_AXIS = (28, 30, 33, 62)  # nose bridge to the middle of the mouth
-_LEFT, _RIGHT = slice(0, 4), slice(13, 17)
-
-
-def asymmetry(points: np.ndarray) -> float:
-    """-1 … 1, how much further the image-right end of the jaw lies from the face's axis than the image-left end.
-
-    0 for a frontal face; > 0 when the nose points to the image left. (Moniz et al. 2018, supplement S.3.)
-
-    Args:
-        points: (68 or more, 2) pixels.
-    """
-    axis = points[list(_AXIS)]
-
-    def distance(jaw: np.ndarray) -> float:
-        return float(((jaw[:, None] - axis[None]) ** 2).sum(axis=-1).mean())
-
-    left, right = distance(points[_LEFT]), distance(points[_RIGHT])
-    return (right - left) / max(right + left, 1e-9)
 
 
 def view_depth(affine: np.ndarray, points: np.ndarray) -> Floats:

@@ -76,6 +76,7 @@ class Renderer:
         effect = self._effect(settings.mode)
         canvas = self._canvas
         faces = tuple(face for face in faces if np.isfinite(face.points).all())  # one whose place is unknown is lost
+        found = faces
         pixels = _within(frame.pixels, canvas.limit)
         if pixels is not frame.pixels:
             faces = tuple(_scaled(face, pixels.shape[1] / frame.pixels.shape[1]) for face in faces)
@@ -83,7 +84,7 @@ class Renderer:
         canvas.begin(pixels)
         drawn = effect.draw(canvas, frame, faces, settings)
         swapping = settings.mode is Mode.SWAP
-        repeated = swapping and self._veil.cover(canvas, frame, faces)
+        repeated = swapping and self._veil.cover(canvas, frame, tuple(face for face in faces if face.id in drawn))
         synthetic = repeated or (effect.synthetic and bool(drawn))
         if synthetic and self._options.badge and not repeated:
             self._place_label(BADGE)
@@ -92,7 +93,7 @@ class Renderer:
         finished = canvas.finish()
         if swapping:
             self._veil.remember(finished)
-        return Result(replace(frame, pixels=finished), faces, drawn, synthetic, time.perf_counter())
+        return Result(replace(frame, pixels=finished), found, drawn, synthetic, time.perf_counter())
 
     def close(self) -> None:
         """Release everything; may be called more than once."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faces_making import frame_of
+from faces_making import asymmetry, frame_of
 
 import engines
 from realtime.analysis.lift import lift
@@ -18,7 +18,6 @@ from realtime.effects.rotate import Frontalise, Rotate
 from realtime.effects.swap import Swap
 from realtime.frame import Face, Pixels
 from realtime.geometry.mesh import face_mesh
-from realtime.geometry.views import asymmetry
 from realtime.render.canvas import Canvas
 from training.data import faces_300w
 

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faces_making import frame_of, portrait, posed_face
+from faces_making import asymmetry, frame_of, portrait, posed_face
 
 from realtime.analysis.pose import pose_of, rotation_of
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Frontalise, Rotate, sweep_yaw
 from realtime.frame import Face, Pixels, Pose
 from realtime.geometry.topology import NOSE_TIP
-from realtime.geometry.views import asymmetry
 from realtime.render.canvas import Canvas
 
 SIZE = (480, 360)

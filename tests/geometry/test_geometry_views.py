@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from engines.lstsq import solve
 from realtime.analysis.pose import rotation_of
 from realtime.frame import Pose
 from realtime.geometry.mesh import face_mesh
 from realtime.geometry.template import template
-from realtime.geometry.topology import JAW, LANDMARKS, NOSE_TIP, mirror
-from realtime.geometry.views import asymmetry, texel_density, view_depth
+from realtime.geometry.topology import JAW, LANDMARKS, NOSE_TIP
+from realtime.geometry.views import texel_density, view_depth
 
 FRONTAL = Pose(0, 0, 0)
 
@@ -31,30 +29,6 @@ def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _somebody(rng: np.random.Generator) -> np.ndarray:
     """Another identity: the mean face with other proportions and uneven features."""
     return np.asarray(template() * rng.uniform(0.88, 1.12, 3) + rng.normal(scale=0.02, size=(81, 3)))
-
-
-@pytest.mark.parametrize("pitch", [-20.0, 0.0, 20.0])
-@pytest.mark.parametrize("roll", [-90.0, 0.0, 30.0])
-def test_asymmetry_tells_the_side_a_head_is_turned_to(pitch: float, roll: float) -> None:
-    values = [asymmetry(_posed(Pose(yaw, pitch, roll))[:, :2]) for yaw in range(-75, 76, 15)]
-    np.testing.assert_allclose(values, -np.array(values[::-1]), atol=1e-4)
-    assert min(values[:5]) > 0.3, "the nose to the image left: positive"
-    assert abs(values[5]) < 1e-4
-    # beyond 45° the far jaw passes behind the nose, and the published measure falls again
-    assert (np.diff(values[2:9]) < 0).all()
-
-
-@given(st.floats(-70, 70), st.floats(-25, 25), st.floats(-170, 170))
-@settings(deadline=None)
-def test_asymmetry_changes_sign_in_the_mirror(yaw: float, pitch: float, roll: float) -> None:
-    points = _posed(Pose(yaw, pitch, roll))[:, :2]
-    assert asymmetry(mirror(points, 640)) == pytest.approx(-asymmetry(points), abs=1e-6)
-    assert -1 <= asymmetry(points) <= 1
-    assert asymmetry(3 * points + 100) == pytest.approx(asymmetry(points), abs=1e-6)
-
-
-def test_coinciding_points_give_a_number() -> None:
-    assert asymmetry(np.zeros((81, 2))) == 0
 
 
 @pytest.mark.parametrize(("wrong_by", "mean", "low"), [(1.0, 0.99, 0.98), (1.3, 0.96, 0.94)])
