@@ -11,6 +11,7 @@ from realtime.controls import Mode, Settings
 from realtime.errors import InputError
 from realtime.options import FaceGroup, Options
 from realtime.sources import SourceOptions, chosen
+from realtime.sources.image import is_image
 
 MOST_FACES = 8
 HEADLESS_CLIP = Path("out/facet.mp4")
@@ -47,13 +48,13 @@ def make_plan(options: Options, has_display: bool) -> Plan:
     _check(options)
     source = chosen(options.source.source)
     sinks = options.output.sink or (("window",) if has_display else (str(HEADLESS_CLIP),))
-    # A file that is only shown plays at its own speed, again and again; one that is recorded goes as fast as it can.
+    # What is only shown goes at its own speed, a picture and the demo for ever; what is recorded goes as fast as it can.
     shown = all(sink.partition(":")[0] in _SHOWING for sink in sinks)
     source_options = SourceOptions(
         width=options.source.width,
         height=options.source.height,
         rate=options.source.rate,
-        loop=shown,
+        loop=shown and (source == "demo" or is_image(Path(source))),
         paced=shown,
         lost_after=options.source.lost_after,
         limit_s=options.source.seconds,

@@ -17,7 +17,9 @@ from realtime.effects.rotate import Frontalise, Rotate
 from realtime.effects.surface import Depth, Normals
 from realtime.effects.swap import Swap
 from realtime.errors import InputError
-from realtime.frame import Face, Frame, Result
+from realtime.frame import Face, Frame, Pose, Result
+from realtime.geometry.template import template
+from realtime.geometry.topology import KEYPOINTS
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
@@ -61,6 +63,7 @@ class Renderer:
         self._context = Context()
         self._canvas = Canvas()
         self._veil = Veil(self._options.on_lost)
+        self._warm_up()
 
     @property
     def description(self) -> str:
@@ -107,6 +110,16 @@ class Renderer:
             self._veil.release()
             self._canvas.release()
             self._context.release()
+
+    def _warm_up(self) -> None:
+        """Draw a made-up face: drivers compile shaders at the first draw, which must not cost live frames."""
+        points = template()[:, :2] * 100 + 150
+        face = Face(-1, points, np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0), template()[:, 2] * 100)
+        frame = Frame(np.full((300, 300, 3), 128, np.uint8), 0, 0.0, 0.0)
+        for mode in (Mode.SWAP, Mode.ROTATE) if self._options.people else (Mode.ROTATE,):
+            self._canvas.begin(frame.pixels)
+            self._effect(mode).draw(self._canvas, frame, (face,), Settings(mode))
+            self._canvas.finish()
 
     def _effect(self, mode: Mode) -> Effect:
         if mode not in self._effects:
