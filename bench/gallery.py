@@ -17,7 +17,7 @@ from realtime.controls import Mode, Settings
 from realtime.frame import Frame, Pixels
 from realtime.people import demo_people
 from realtime.provenance import METADATA
-from realtime.render.renderer import Renderer, RenderOptions
+from realtime.renderer import Renderer, RenderOptions
 from realtime.sinks.png import write_png
 from realtime.sources.demo import RATE, TURN_S, Demo
 

@@ -27,7 +27,7 @@ from realtime.controls import Controls, Mode, Settings
 from realtime.frame import Pixels, Result
 from realtime.people import demo_people
 from realtime.plan import network_threads
-from realtime.render.renderer import Renderer, RenderOptions
+from realtime.renderer import Renderer, RenderOptions
 from realtime.report import make_report
 from realtime.sinks import open_sink
 from realtime.sinks.base import Sink, SinkOptions

@@ -48,7 +48,7 @@ def make_plan(options: Options, has_display: bool) -> Plan:
     _check(options)
     source = chosen(options.source.source)
     sinks = options.output.sink or (("window",) if has_display else (str(HEADLESS_CLIP),))
-    # What is only shown goes at its own speed, a picture and the demo for ever; what is recorded goes as fast as it can.
+    # What is only shown goes at its own speed (pictures and the demo on and on), what is recorded as fast as it can.
     shown = all(sink.partition(":")[0] in _SHOWING for sink in sinks)
     source_options = SourceOptions(
         width=options.source.width,

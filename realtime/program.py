@@ -24,7 +24,7 @@ from realtime.people import TakingTurns, demo_people, load_people
 from realtime.plan import Plan, display_is_there, make_plan, network_threads
 from realtime.progress import ProgressLine
 from realtime.provenance import METADATA
-from realtime.render.renderer import Renderer, RenderOptions
+from realtime.renderer import Renderer, RenderOptions
 from realtime.report import closing_table, make_report, write_report
 from realtime.sinks import open_sink
 from realtime.sinks.base import Sink, SinkOptions

@@ -9,9 +9,10 @@ from realtime.errors import InputError
 from realtime.sources.base import Source, SourceOptions
 from realtime.sources.camera import open_camera
 from realtime.sources.demo import DURATION_S, Demo
-from realtime.sources.devices import Device, Mode, list_devices
+from realtime.sources.devices import list_devices
 from realtime.sources.image import ImageFolder, is_image, open_image, read_image
 from realtime.sources.memory import Memory
+from realtime.sources.modes import Device, Mode
 from realtime.sources.network import open_address
 from realtime.sources.video import VideoFile
 from realtime.sources.wrapped import Detached, Limited, Paced

@@ -13,8 +13,9 @@ from av.video.reformatter import Colorspace
 
 from realtime.errors import InputError
 from realtime.sources.base import SourceOptions
-from realtime.sources.devices import INTERFACES, Device, choose_mode, list_devices
+from realtime.sources.devices import INTERFACES, list_devices
 from realtime.sources.live import LiveInput, Patience
+from realtime.sources.modes import Device, choose_mode
 
 
 def open_camera(which: str, options: SourceOptions) -> LiveInput:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from realtime.sources.devices import Device, Mode
+from realtime.sources.modes import Device, Mode
 
 Query = Callable[[int, int, bytearray], object]
 

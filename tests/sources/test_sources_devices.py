@@ -16,7 +16,8 @@ import pytest
 from realtime.errors import InputError
 from realtime.sources import Device, Mode, SourceOptions, open_source
 from realtime.sources.camera import CameraOpener, find_camera
-from realtime.sources.devices import choose_mode, list_devices
+from realtime.sources.devices import list_devices
+from realtime.sources.modes import choose_mode
 
 CAMERAS = [
     Device("Integrated Camera", "/dev/video0", (Mode("yuyv422", 640, 480, (30.0,)),)),

@@ -1,6 +1,6 @@
 """Every mode on one painted scene, against pictures kept beside this file: a change of looks is to be seen and meant.
 
-After a change that is meant: `FACET_WRITE_GOLDEN=1 pytest tests/render/test_render_golden.py`, then look at them.
+After a change that is meant: `FACET_WRITE_GOLDEN=1 pytest tests/test_renderer_golden.py`, then look at them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faces_making import frame_of, portrait, posed_face
 from realtime.controls import Mode, Settings
 from realtime.effects.photo import person
 from realtime.frame import Pose
-from realtime.render.renderer import Renderer, RenderOptions
+from realtime.renderer import Renderer, RenderOptions
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 SIZE = (160, 128)

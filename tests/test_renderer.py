@@ -15,7 +15,7 @@ from realtime.effects.photo import Person, person
 from realtime.effects.privacy import OnLost
 from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pixels, Pose
-from realtime.render.renderer import Renderer, RenderOptions
+from realtime.renderer import Renderer, RenderOptions
 
 SIZE = (480, 360)
 FACE = posed_face(Pose(5, 0, 0), 90, (240, 190))
