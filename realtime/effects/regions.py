@@ -7,7 +7,7 @@ import numpy as np
 
 from realtime.frame import Floats
 from realtime.geometry.mesh import OUTLINE, layout
-from realtime.geometry.topology import BROWS, INNER_LIPS, LEFT_EYE, NOSTRILS, OUTER_LIPS, RIGHT_EYE
+from realtime.geometry.topology import BROWS, HAIRLINE, INNER_LIPS, LEFT_EYE, NOSTRILS, OUTER_LIPS, RIGHT_EYE
 
 SIZE = 256
 # in eye distances
@@ -16,6 +16,7 @@ _MOUTH_GROWTH = 0.03  # the photo's teeth must not show round a closed mouth
 _EYE_BLUR = 0.035
 _MOUTH_BLUR = 0.02
 _EDGE = 0.16
+_HAIRLINE_EDGE = 0.22  # hair grows over it on either face
 _MARGIN = 0.06
 
 
@@ -30,13 +31,13 @@ def regions() -> Floats:
     points, unit = layout(), eye_unit()
     eyes = cv2.dilate(np.maximum(*(_filled(points[eye]) for eye in (LEFT_EYE, RIGHT_EYE))), _disc(_EYE_GROWTH))
     mouth = cv2.dilate(_filled(points[INNER_LIPS]), _disc(_MOUTH_GROWTH))
-    distance = cv2.distanceTransform((_filled(points[OUTLINE]) > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    edge = np.clip(distance / (_EDGE * unit * SIZE), 0, 1)
+    inside = (_filled(points[OUTLINE]) > 0.5).astype(np.uint8)
+    edge = _rising(cv2.distanceTransform(inside, cv2.DIST_L2, 5), _EDGE) * _rising(_hairline_distance(), _HAIRLINE_EDGE)
     return np.dstack(
         [
             _blurred(eyes, _EYE_BLUR * unit),
             _blurred(mouth, _MOUTH_BLUR * unit),
-            edge * edge * (3 - 2 * edge),
+            edge,
             np.ones((SIZE, SIZE), np.float32),
         ]
     ).astype(np.float32)
@@ -60,6 +61,19 @@ def _disc(radius: float) -> np.ndarray:
     """Structuring element of a radius in eye distances."""
     side = 2 * round(radius * eye_unit() * SIZE) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+
+
+def _hairline_distance() -> np.ndarray:
+    """(SIZE, SIZE) distance in cells from the line through the forehead points."""
+    clear = np.ones((SIZE, SIZE), np.uint8)
+    cv2.polylines(clear, [np.round(layout()[HAIRLINE] * SIZE).astype(np.int32)], False, 0)
+    return np.asarray(cv2.distanceTransform(clear, cv2.DIST_L2, 5))
+
+
+def _rising(distance: np.ndarray, width: float) -> np.ndarray:
+    """Smoothly from 0 at distance 0 (in cells) to 1 at `width` (in eye distances)."""
+    share = np.clip(distance / (width * eye_unit() * SIZE), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share))
 
 
 def _filled(polygon: np.ndarray) -> Floats:
