@@ -15,18 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
-from engines import WEIGHTS
 from realtime.controls import Mode, Settings
 from realtime.errors import InputError
 from realtime.options import parse
 from realtime.plan import make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
-
-needs_networks = pytest.mark.skipif(
-    not all((WEIGHTS / f"{name}.onnx").is_file() for name in ("detector", "landmarks", "depthnet")),
-    reason="a network is not trained yet",
-)
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -120,7 +114,6 @@ def test_numbers_out_of_range_are_refused(arguments: str) -> None:
         (["--source", "demo", "--max-faces", "9"], "--max-faces"),
     ],
 )
-@needs_networks
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
@@ -136,7 +129,6 @@ def test_unknown_options_are_refused(tmp_path: Path) -> None:
     assert run_live("--colour", "red", cwd=tmp_path).returncode == 2
 
 
-@needs_networks
 def test_without_camera_and_display_it_leaves_a_clip_a_sheet_a_report_and_tracks(tmp_path: Path) -> None:
     done = run_live("--source", "demo", "--seconds", "1", "--report", "r.json", "--tracks", "t.jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -156,7 +148,6 @@ def test_without_camera_and_display_it_leaves_a_clip_a_sheet_a_report_and_tracks
     assert all(np.shape(face["affine"]) == (2, 4) for face in faces)
 
 
-@needs_networks
 def test_two_runs_over_a_file_give_identical_tracks(tmp_path: Path) -> None:
     for name in ("a", "b"):
         arguments = ("--seconds", "1", "--sink", "null", "--mode", "rotate", "--yaw", "20", "--tracks", f"{name}.jsonl")
@@ -171,7 +162,6 @@ def listens(process: subprocess.Popen[str]) -> bool:
     return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-@needs_networks
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals are caught")
 @pytest.mark.parametrize(
     ("number", "delay_s"),
