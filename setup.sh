@@ -15,7 +15,9 @@ missing_packages() {
     has_library libEGL.so.1 || echo libegl1
     ls /usr/lib/*/dri/*_dri.so >/dev/null 2>&1 || echo libgl1-mesa-dri
     "$python" -c "import ensurepip, venv" >/dev/null 2>&1 || echo python3-venv
-    [ "$purpose" != test ] || command -v Xvfb >/dev/null || echo xvfb
+    [ "$purpose" = test ] || return 0
+    command -v Xvfb >/dev/null || echo xvfb
+    command -v xdotool >/dev/null || echo xdotool
 }
 
 install_packages() {
@@ -43,7 +45,8 @@ if command -v apt-get >/dev/null; then
     if [ -n "$packages" ] && ! install_packages $packages; then
         echo "System packages are missing; install them, then run make again:" >&2
         echo "    sudo apt-get install --no-install-recommends" $packages >&2
-        [ "$packages" = xvfb ] || exit 1 # without a display the tests of the window are skipped, and that is all
+        # without a display or keys the tests of the window are skipped, and that is all
+        echo "$packages" | grep -qvE '^(xvfb|xdotool)$' && exit 1
     fi
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
