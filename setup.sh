@@ -46,7 +46,7 @@ if command -v apt-get >/dev/null; then
         echo "System packages are missing; install them, then run make again:" >&2
         echo "    sudo apt-get install --no-install-recommends" $packages >&2
         # without a display or keys the tests of the window are skipped, and that is all
-        echo "$packages" | grep -qvE '^(xvfb|xdotool)$' && exit 1
+        if echo "$packages" | grep -qvE '^(xvfb|xdotool)$'; then exit 1; fi
     fi
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
