@@ -92,13 +92,11 @@ def local_soft_argmax(heat: Tensor) -> tuple[Tensor, Tensor]:
         points (B, K, 2): the mean position, in crop pixels, under the softmax of the cells around the peak.
         mass (B, K): the share of the whole softmax in that window, in (0, 1].
     """
-    batch, count, rows, columns = heat.shape
-    chances = functional.softmax(heat.flatten(2), dim=2)
-    peak = chances.argmax(dim=2, keepdim=True).to(heat.dtype)
-    peak_y = torch.floor(peak / columns)
-    peak_x = peak - columns * peak_y
-    chances = chances.reshape(batch, count, rows, columns)
-    cell = torch.arange(columns, device=heat.device, dtype=heat.dtype)
+    chances = functional.softmax(heat.flatten(2), dim=2).reshape(heat.shape)
+    # the peak's column and row apart: an argmax over 28 is much cheaper than over 784 in the runtimes
+    peak_x = chances.amax(dim=2).argmax(dim=2, keepdim=True).to(heat.dtype)
+    peak_y = chances.amax(dim=3).argmax(dim=2, keepdim=True).to(heat.dtype)
+    cell = torch.arange(heat.shape[3], device=heat.device, dtype=heat.dtype)
     near_x = ((cell - peak_x).abs() <= WINDOW).to(heat.dtype)
     near_y = ((cell - peak_y).abs() <= WINDOW).to(heat.dtype)
     window = chances * near_x[:, :, None, :] * near_y[:, :, :, None]
