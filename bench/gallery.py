@@ -21,8 +21,8 @@ from realtime.renderer import Renderer, RenderOptions
 from realtime.sinks.png import write_png
 from realtime.sources.demo import RATE, TURN_S, Demo
 
-_CELL = (480, 270)
-_LOOKS_S = (0.5, 2.5, 4.5, 6.5)  # moments of each portrait's turn
+_CELL = (320, 320)
+_LOOK_S = 2.5  # the moment of each portrait's turn
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,15 @@ def _sheets() -> dict[str, list[Settings]]:
 
 
 def _frames() -> list[Frame]:
-    wanted = {round((turn * TURN_S + look) * RATE) for turn in (0, 1) for look in _LOOKS_S[::2]}
+    wanted = {round((turn * TURN_S + _LOOK_S) * RATE) for turn in (0, 1)}
     with Demo() as demo:
-        return [frame for frame in demo if frame.index in wanted]
+        return [_middle(frame) for frame in demo if frame.index in wanted]
+
+
+def _middle(frame: Frame) -> Frame:
+    height, width = frame.pixels.shape[:2]
+    square = frame.pixels[:, (width - height) // 2 : (width + height) // 2]
+    return replace(frame, pixels=np.ascontiguousarray(square))
 
 
 def _drawn(renderer: Renderer, analyser: Analyser, frame: Frame, settings: Settings) -> Pixels:

@@ -12,8 +12,6 @@ from realtime.geometry.topology import LANDMARKS
 from realtime.geometry.views import view_depth
 from realtime.render.canvas import Canvas
 
-_WIRE_OPACITY = 0.7
-
 
 class Wires(Effect):
     """The lifted mesh as lines, nearer ones brighter."""
@@ -29,7 +27,7 @@ class Wires(Effect):
             flat = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32)
             near = 0.5 - 0.5 * view_depth(flat, solid)
             colour = np.column_stack([0.35 + 0.65 * near, 0.6 + 0.4 * near, np.full_like(near, 1.0)])
-            canvas.lines(self._edges, solid[:, :2], _with_alpha(colour, _WIRE_OPACITY * (0.3 + 0.7 * near)))
+            canvas.lines(self._edges, solid[:, :2], _with_alpha(colour, 0.4 + 0.6 * near))
         return {}
 
 
