@@ -151,7 +151,7 @@ class Composer:
         self.grain = self.rng.standard_normal((640, 640), dtype=np.float32)
 
     def scene(self, *seed: int, side: int = SIDE) -> Scene:
-        """The scene of this seed: letterboxed half of the time, with 0 to 11 faces, seen by a camera of any quality."""
+        """The scene of this seed: letterboxed half of the time, with 0 to 16 faces, seen by a good camera or by any."""
         rng = self.rng = np.random.default_rng(seed)
         width, height = self._shape(side)
         canvas = self.backgrounds.picture(rng, (height, width)).astype(np.float32)
@@ -168,7 +168,8 @@ class Composer:
         for face in faces:
             if size_of(face) > 14 and rng.random() < 0.2:
                 self._cover(canvas, face)
-        seen = camera(canvas, self.grain, rng)
+        good = rng.random() < 0.3
+        seen = np.clip(canvas, 0, 255).astype(np.uint8) if good else camera(canvas, self.grain, rng)
         flat = [contrast(seen, face) < LEAST_CONTRAST for face in faces]
         ignored += [face[:4] for face, lost in zip(faces, flat, strict=True) if lost]
         left, top = (side - width) // 2, (side - height) // 2
@@ -195,12 +196,12 @@ class Composer:
         kind = rng.random()
         if kind < 0.08:
             low, high, count = SMALLEST, largest, 0
-        elif kind < 0.4:
+        elif kind < 0.25:
             low, high, count = 12.0, largest, 1
-        elif kind < 0.75:
-            low, high, count = SMALLEST, largest * 0.6, int(rng.integers(2, 5))
+        elif kind < 0.6:
+            low, high, count = SMALLEST, largest * 0.6, int(rng.integers(3, 7))
         else:
-            low, high, count = SMALLEST, min(64.0, largest), int(rng.integers(4, 11))
+            low, high, count = SMALLEST, min(48.0, largest), int(rng.integers(6, 16))
         return np.sort(np.exp(rng.uniform(np.log(low), np.log(high), count)))[::-1]
 
     def _spot(self, shape: tuple[int, ...], extent: np.ndarray, faces: list[np.ndarray]) -> np.ndarray | None:
@@ -225,7 +226,8 @@ class Composer:
 
     def _turn(self, sigma_deg: float) -> np.ndarray:
         """(2, 2) a head tilt and a slight change of the proportions."""
-        turn = np.deg2rad(np.clip(self.rng.normal(0, sigma_deg), -40, 40))
+        tilted = self.rng.random() < 0.25  # as far as it may go as often as slightly
+        turn = np.deg2rad(self.rng.uniform(-35, 35) if tilted else self.rng.normal(0, sigma_deg))
         stretch = self.rng.uniform(0.92, 1.08)
         return np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) * [[stretch], [1 / stretch]]
 
