@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -48,7 +49,7 @@ class Options:
     """Frames per second of the source."""
     sink: Literal["null", "mp4"] = "null"
     """Where the frames go."""
-    mode: Mode = Mode.SWAP
+    mode: Annotated[Mode, tyro.conf.EnumChoicesFromValues] = Mode.SWAP
     """What is done with the face."""
     repair: Literal["off"] = "off"
     """The repair network."""
