@@ -13,7 +13,7 @@ from engines import Engine
 from realtime.frame import Floats, Pixels
 
 PADDING = 128.0  # the bars beside a frame that is not square; the network was trained with this grey
-THRESHOLD = 0.5
+THRESHOLD = 0.6
 OVERLAP = 0.3
 # A profile's eyes lie almost behind each other: below this share of the box's width their distance no longer tells
 # the tilt, and the angle is taken as if they were this far apart.
