@@ -18,7 +18,7 @@ from realtime.frame import Pixels
 from realtime.geometry.crops import face_crop, face_crop_of_box
 
 # Detections of less score are not looked at. Lower than the detector's own threshold: the landmark network judges too.
-CANDIDATE = 0.45
+CANDIDATE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
