@@ -112,7 +112,11 @@ def test_the_box_grows_with_the_frame(detector: Detector, astronaut: np.ndarray,
     assert iou(surest(detector(scaled)).box, expected) > 0.75
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+# What is asked for is 5 % of the frame's height; the network is not there yet (see its card).
+_NOT_YET = pytest.param(0.055, marks=pytest.mark.xfail(strict=True, reason="faces of 40 px in 720 lines are missed"))
+
+
+@pytest.mark.parametrize("share", [_NOT_YET, 0.1, 0.2, 0.3])
 def test_finds_a_small_face_in_a_wide_frame(detector: Detector, astronaut: np.ndarray, share: float) -> None:
     factor = share * 720 / ASTRONAUT[3]
     small = cv2.resize(astronaut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:720]
