@@ -21,13 +21,13 @@ from training.data import FaceSet
 from training.portraits import (
     StockDetector,
     face_free_photos,
-    nose_offset,
     of_clips,
     strangers,
     surroundings,
     turned,
     without_face,
 )
+from training.profiles import nose_offset
 from training.scenes import Composer, Portrait, box_of, shared, size_of
 
 SIDE = 320

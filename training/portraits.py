@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import skimage.data
 
-from realtime.geometry.topology import LANDMARKS, NOSE_TIP
+from realtime.geometry.topology import LANDMARKS
 from training import data
 from training.backgrounds import Backgrounds
 from training.data import FaceSet
-from training.profiles import outline, read_triangles, turn_head
+from training.profiles import Turner, nose_offset
 from training.scenes import Composer, Portrait, box_of, shared, size_of
 
 UNSURE = 0.3  # score from which a second face found by the stock detector counts as one
@@ -83,7 +83,6 @@ def melted(picture: np.ndarray, face: np.ndarray, stock: StockDetector) -> np.nd
 
 # How often a portrait of each set is drawn: faces_muxspace has no room around the heads, and clips repeat themselves.
 SHARE = {"300w": 1.5, "ytf": 1.0, "muxspace": 0.15, "video": 0.5, "300w, turned": 1.0, "ytf, turned": 1.0}
-YAW_OF_OFFSET = 50.0  # degrees of yaw at a `nose_offset` of 1, roughly
 # Photographs without a face inside scikit-image; the rest are kept for the evaluation.
 PHOTOS = ("grass", "gravel", "hubble_deep_field", "ihc", "motorcycle_left", "page", "retina", "cell", "horse", "color")
 
@@ -148,25 +147,15 @@ def frames(path: Path) -> Iterator[np.ndarray]:
 def turned(
     faces: FaceSet, rows: np.ndarray, portraits: list[Portrait], count: int, rng: np.random.Generator
 ) -> list[Portrait]:
-    """Up to `count` of the portraits (the set's `rows`, in that order) with the head turned to 35-80 degrees of yaw.
-
-    It turns on in the direction it looks already: the other way would show what the picture does not have.
-    """
-    meshes = data.mesh_points(faces.name)
-    triangles = read_triangles(data.folder() / "canonical_face_model.obj")
-    border = outline(triangles)
-    known = [pair for pair in zip(rows, portraits, strict=True) if pair[0] in meshes]
+    """Up to `count` of the portraits (the set's `rows`, in that order), their heads turned by `Turner`."""
+    portrait_of = dict(zip(rows.tolist(), portraits, strict=True))
     more = []
-    for chosen in rng.permutation(len(known))[:count]:
-        index, portrait = known[chosen]
-        lean = nose_offset(portrait.points)
-        side = np.sign(lean) if abs(lean) > 0.12 else rng.choice([-1.0, 1.0])
-        yaw = side * rng.uniform(35, 80) - lean * YAW_OF_OFFSET
-        if side * yaw < 10:
-            continue
-        picture = cv2.imdecode(portrait.jpeg, cv2.IMREAD_COLOR)
-        picture, points = turn_head(picture, portrait.points, meshes[index], triangles, border, yaw)
-        more.append(Portrait(encoded(picture), points, portrait.others))
+    turner = Turner(faces)
+    for row in rng.permutation(rows)[:count]:
+        if (head := turner(row, rng)) is not None:
+            picture, points = head
+            jpeg = encoded(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            more.append(Portrait(jpeg, points[:LANDMARKS], portrait_of[row].others))
     return more
 
 
@@ -191,13 +180,6 @@ def composer(clips: tuple[str, ...] = ("d3", "d6", "d9", "d12"), seed: int = 0) 
     portraits = [portrait for group in groups.values() for portrait in group]
     lean = np.array([abs(nose_offset(portrait.points)) for portrait in portraits])
     return Composer(portraits, weights * (1 + 3 * lean), Backgrounds(photos, pieces, rng))
-
-
-def nose_offset(points: np.ndarray) -> float:
-    """-1..1: where the nose tip lies between the ends of the jaw line, image left to right; 0 is frontal."""
-    left, right, nose = points[0], points[16], points[NOSE_TIP]
-    across = right - left
-    return float(np.clip((2 * nose - left - right) @ across / max(float(across @ across), 1e-6), -1, 1))
 
 
 def face_free_photos(names: tuple[str, ...]) -> list[Path]:

@@ -12,9 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from realtime.geometry.topology import JAW, NOSE_TIP
+from training import data
+from training.data import FaceSet
+
 # How far the rings around the face oval lie from its middle (1 = the oval) and how deep, in face widths.
 EAR_RING, FIXED_RING = 1.22, 2.2
 EAR_DEPTH = 0.15
+YAW_OF_OFFSET = 50.0  # degrees of yaw at a `nose_offset` of 1, roughly
 
 
 def read_triangles(path: Path) -> np.ndarray:
@@ -67,13 +72,13 @@ def turn_head(
 
     Args:
         picture: (H, W[, C]) uint8.
-        points: (68, 2) pixels.
+        points: (K, 2) pixels.
         mesh: (V, 3) pixels, z in pixels, smaller = nearer.
         triangles, border: (T, 3) of the mesh, all wound alike, and its `outline`.
         yaw_deg: the turn.
 
     Returns:
-        (H, W[, C]) uint8; (68, 2) float32, each landmark moved as the mesh vertex nearest to it.
+        (H, W[, C]) uint8; (K, 2) float32, each landmark moved as the mesh vertex nearest to it.
     """
     vertices, all_triangles = with_belt(mesh.astype(np.float64), triangles, border)
     pivot = vertices[border].mean(axis=0)
@@ -91,6 +96,59 @@ def turn_head(
     order = [index for index in np.argsort(-depth) if facing[index]]
     visible = all_triangles[order]
     return _redrawn(picture, vertices[visible, :2], turned[visible, :2]), moved.astype(np.float32)
+
+
+def nose_offset(points: np.ndarray) -> float:
+    """-1..1: where the nose tip lies between the ends of the jaw line, image left to right; 0 is frontal."""
+    left, right, nose = points[0], points[16], points[NOSE_TIP]
+    across = right - left
+    return float(np.clip((2 * nose - left - right) @ across / max(float(across @ across), 1e-6), -1, 1))
+
+
+def slide_jaw(points: np.ndarray, mesh: np.ndarray, side: float) -> np.ndarray:
+    """Keypoints whose hidden jaw points lie on the face's visible contour, where people mark them.
+
+    Args:
+        points: (81, 2) pixels of a turned face.
+        mesh: (V, 2) pixels of its turned mesh.
+        side: > 0 where the nose points to image right: that side's jaw is the hidden one.
+    """
+    points = points.copy()
+    near = 0.03 * np.ptp(mesh[:, 1])
+    for row in JAW[9:] if side > 0 else JAW[:8]:
+        across = side * mesh[np.abs(mesh[:, 1] - points[row, 1]) < near, 0]
+        points[row, 0] = side * max(side * points[row, 0], across.max(initial=-np.inf))
+    return points
+
+
+class Turner:
+    """Turns heads of a set of the data pack to 35-80 degrees of yaw.
+
+    On in the direction they look already: the other way would show what the picture does not have.
+    """
+
+    def __init__(self, faces: FaceSet) -> None:
+        """`faces`: a set with meshes."""
+        self._faces = faces
+        self._meshes = data.mesh_points(faces.name)
+        self._triangles = read_triangles(data.folder() / "canonical_face_model.obj")
+        self._border = outline(self._triangles)
+
+    def __call__(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """Picture number `row` turned by an angle from `rng`: (H, W, 3) uint8 RGB and (81, 2) float32 keypoints.
+
+        None for a head that has no mesh or is turned further already.
+        """
+        points = self._faces.points[row]
+        lean = nose_offset(points)
+        side = np.sign(lean) if abs(lean) > 0.12 else rng.choice([-1.0, 1.0])
+        yaw = side * rng.uniform(35, 80) - lean * YAW_OF_OFFSET
+        if row not in self._meshes or side * yaw < 10:
+            return None
+        mesh = self._meshes[row]
+        both = np.concatenate([points, mesh[:, :2]])
+        picture, moved = turn_head(self._faces.picture(row), both, mesh, self._triangles, self._border, yaw)
+        return picture, slide_jaw(moved[: len(points)], moved[len(points) :], side)
 
 
 def _winding(corners: np.ndarray) -> np.ndarray:

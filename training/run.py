@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
 from realtime.errors import InputError
+from training.export import load_weights
 
 Batch = dict[str, np.ndarray]
 Tensors = dict[str, Tensor]
@@ -42,8 +43,12 @@ class RunOptions:
     """Train for exactly N steps instead; such a run repeats bit by bit on one machine."""
     resume: bool = False
     """Continue from the run folder's last checkpoint."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="ONNX")] = None
+    """Begin with the weights of this exported network (say engines/weights/detector.onnx), not with random ones."""
     device: str = "auto"
     """"cpu", "cuda" or "auto" (CUDA where there is one)."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Of the multiplications; "auto" is bfloat16 where the processor has it. Weights and losses stay float32."""
     threads: int = 2
     """CPU threads of torch."""
     workers: int = 1
@@ -72,6 +77,13 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether the forward pass runs under bfloat16 autocast there."""
+    if precision == "auto":
+        return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision == "bfloat16"
+
+
 def prepare(options: RunOptions) -> None:
     """Fixes torch's seed and threads. Call it before the module is made, too: its first weights are random."""
     torch.set_num_threads(options.threads)
@@ -92,10 +104,13 @@ def fit(
         name: the recipe; names the run folder.
         model: module to train, on the CPU, freshly initialised.
         batch: step number → arrays; must depend on nothing else but the options (it runs in other processes).
-        loss: (model, batch as tensors) → scalars; the one called "loss" is minimised, all are logged.
+        loss: (model, batch as tensors) → scalars; the one called "loss" is minimised, all are logged. It runs under
+            autocast: what the network gives back may be bfloat16.
         options, optimisation: see there.
     """
     prepare(options)
+    if options.start and not options.resume:
+        load_weights(model, options.start)
     run = Run(name, model, options, optimisation or Optimisation())
     if options.resume:
         run.restore()
@@ -134,6 +149,7 @@ class Run:
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(_decay_groups(self.model, optimisation.weight_decay), lr=0.0)
         self.options, self.optimisation = options, optimisation
+        self.bfloat16 = multiplies_in_bfloat16(options.precision, self.device)
         self.folder = options.runs / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.step = 0
@@ -143,7 +159,7 @@ class Run:
     def progress(self) -> float:
         """Share of the training done, 0..1."""
         if self.options.steps is not None:
-            return min(1.0, self.step / self.options.steps)
+            return self.step / self.options.steps if self.step < self.options.steps else 1.0
         return min(1.0, self.seconds() / max(60 * self.options.minutes, 1e-9))
 
     def seconds(self) -> float:
@@ -160,7 +176,8 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         tensors = {key: torch.as_tensor(value).to(self.device) for key, value in batch.items()}
-        scalars = loss(self.model, tensors)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            scalars = loss(self.model, tensors)
         self.optimiser.zero_grad()
         scalars["loss"].backward()
         if self.optimisation.clip is not None:

@@ -15,8 +15,8 @@ from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from training.backgrounds import PATTERNS, Backgrounds
 from training.camera import camera, grey_weights, motion_kernel
 from training.export import load_weights
-from training.portraits import nose_offset, strangers, surroundings, without_face
-from training.profiles import outline, turn_head
+from training.portraits import strangers, surroundings, without_face
+from training.profiles import nose_offset, outline, slide_jaw, turn_head
 from training.recipes.detector import MOST_FACES, MOST_IGNORED, assign, giou, loss, padded
 from training.scenes import LEAST_VISIBLE, Composer, Portrait, box_of, cut, moved, paste, shared, soft_mask
 
@@ -302,3 +302,19 @@ def test_nose_offset_of_a_turned_face() -> None:
     assert nose_offset(points) == pytest.approx(0, abs=1e-6)
     points[30] = (145, 100)
     assert nose_offset(points) == pytest.approx(1)
+
+
+def test_the_hidden_jaw_slides_to_the_contour() -> None:
+    angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    ring = 100 + 50 * np.column_stack([np.cos(angle), np.sin(angle)])
+    points = np.full((81, 2), 100.0)
+    points[:17, 1] = np.linspace(80, 120, 17)
+    contour = 100 + np.sqrt(50**2 - (points[9:17, 1] - 100) ** 2)
+    right = slide_jaw(points, ring, 1.0)
+    np.testing.assert_allclose(right[9:17, 0], contour, atol=1.5)
+    np.testing.assert_allclose(np.delete(right, np.arange(9, 17), axis=0), np.delete(points, np.arange(9, 17), axis=0))
+    left = slide_jaw(points, ring, -1.0)
+    np.testing.assert_allclose(left[:8, 0], 100 - np.sqrt(50**2 - (points[:8, 1] - 100) ** 2), atol=1.5)
+    beyond = points.copy()
+    beyond[9:17, 0] = 170  # not hidden: it stays
+    np.testing.assert_allclose(slide_jaw(beyond, ring, 1.0), beyond)

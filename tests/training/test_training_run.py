@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from realtime.errors import InputError
+from training.export import export
 from training.run import WARM_UP_STEPS, Optimisation, Run, RunOptions, averaged, fit, load_checkpoint, prepare
 
 OPTIONS = RunOptions(steps=12, threads=1, workers=0, seed=3)
@@ -101,3 +102,30 @@ def test_averaged_reads_what_fit_returned(tmp_path: Path) -> None:
     trained = fit("toy", network(), batch, loss, dataclasses.replace(OPTIONS, runs=tmp_path))
     assert same(trained.state_dict(), averaged("toy", network(), tmp_path).state_dict())
     assert not (tmp_path / "toy" / "checkpoint.partial").exists()
+
+
+def test_a_run_can_start_with_exported_weights(tmp_path: Path) -> None:
+    trained = fit("toy", network(), batch, loss, dataclasses.replace(OPTIONS, runs=tmp_path))
+    example = {"x": batch(0)["x"]}
+    export(trained, tmp_path / "toy.onnx", example, ("y",))
+    options = dataclasses.replace(OPTIONS, runs=tmp_path / "more", start=tmp_path / "toy.onnx", steps=0)
+    assert same(
+        {key: value for key, value in trained.state_dict().items() if "num_batches" not in key},
+        fit("toy", network(), batch, loss, options).state_dict(),
+    )
+
+
+def test_bfloat16_rounds_the_multiplications_and_keeps_the_weights(tmp_path: Path) -> None:
+    weights = []
+    for precision in ("float32", "bfloat16"):
+        run = Run("toy", network(), dataclasses.replace(OPTIONS, runs=tmp_path, precision=precision), Optimisation())
+        seen: list[torch.dtype] = []
+        run.model[0].register_forward_hook(lambda _module, _inputs, output, seen=seen: seen.append(output.dtype))
+        run.advance(batch(0), loss)
+        assert seen == [torch.bfloat16 if precision == "bfloat16" else torch.float32]
+        assert all(
+            value.dtype == torch.float32 for value in run.model.state_dict().values() if value.is_floating_point()
+        )
+        weights.append(run.optimiser.state_dict()["state"][0]["exp_avg"])
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(*weights, rtol=0.1, atol=0.02)

@@ -38,7 +38,7 @@ class Config:
     """Train the face detector."""
 
     run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: run.RunOptions(minutes=60.0, threads=1)
+        default_factory=lambda: run.RunOptions(minutes=60.0, threads=1, precision="auto")
     )
     learning_rate: float = 2e-3
     batch: int = 16
@@ -119,7 +119,7 @@ def giou(boxes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
     """Quality focal loss of the scores (target: the IoU reached), generalised IoU of the boxes, L1 of the eyes."""
     cells = DetectorNet.cells(*batch["image"].shape[-2:]).to(batch["image"].device)
-    raw = model.raw(batch["image"].float())
+    raw = model.raw(batch["image"].float()).float()
     boxes, _, eyes = DetectorNet.decode(raw, cells)
     index, known = assign(batch["faces"], batch["ignored"], cells)
     scene, cell = torch.nonzero(index >= 0, as_tuple=True)

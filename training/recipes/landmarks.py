@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import cv2
@@ -25,9 +26,12 @@ from training import data
 from training.augment import degraded, jittered_crop, mirrored, misplaced_crop, occluded
 from training.export import export
 from training.landmark_errors import confidence_target, report
+from training.profiles import Turner
 from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, prepare
+from training.teacher import reconsidered
 
 HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
+TEACHER_SHARE = 0.5  # the teacher counts as one estimator beside the two the pseudo-labels are made of, and a bit more
 OUTSIDE = 2.0  # points further outside the crop than this many pixels are not asked for
 
 
@@ -35,7 +39,9 @@ OUTSIDE = 2.0  # points further outside the crop than this many pixels are not a
 class Config:
     """Train the live landmark network."""
 
-    run: Annotated[RunOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: RunOptions(minutes=90.0))
+    run: Annotated[RunOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: RunOptions(minutes=90.0, precision="auto")
+    )
     batch_size: int = 64
     negatives: float = 0.12
     """Share of each batch that shows no face, or one badly out of place."""
@@ -44,6 +50,8 @@ class Config:
     evaluate: bool = False
     """Only measure the exported network on the held-out people."""
     learning_rate: float = 3e-3
+    teacher: Annotated[Path | None, tyro.conf.arg(metavar="ONNX")] = None
+    """A trained landmark network: the pseudo-labels move half-way to its own answers."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,13 @@ class Share:
     chance: float
     trust: float
     jaw_trust: float
+    turner: Turner | None = None
+
+    def look(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W) uint8 and (81, 2) float32: a picture and its keypoints, the head turned where a turner is given."""
+        if self.turner and (head := self.turner(index, np.random.default_rng(index))):
+            return cv2.cvtColor(head[0], cv2.COLOR_RGB2GRAY), head[1]
+        return self.faces.grey(index), self.faces.points[index]
 
 
 def point_weights() -> np.ndarray:
@@ -70,18 +85,26 @@ class Samples:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        sets = data.faces_300w(), data.faces_muxspace(), data.faces_ytf(), data.faces_video()
+        hand, coarse = data.faces_300w(), data.faces_ytf()
+        pseudo = [data.faces_muxspace(), data.faces_video()]
+        if config.teacher:
+            net = LandmarkNet(
+                engines.load(config.teacher.stem, threads=config.run.threads, folder=config.teacher.parent)
+            )
+            pseudo = [reconsidered(faces, net, TEACHER_SHARE) for faces in pseudo]
         self._shares = [
-            Share(sets[0], 0.45, 1.0, 1.0),
-            Share(sets[1], 0.30, 0.8, 0.6),
-            Share(sets[2], 0.15, 0.6, 0.3),
-            Share(sets[3], 0.10, 0.8, 0.6),
+            Share(hand, 0.43, 1.0, 1.0),
+            Share(hand, 0.07, 0.8, 0.4, Turner(hand)),
+            Share(coarse, 0.07, 0.6, 0.3),
+            Share(pseudo[0], 0.36, 0.8, 0.6),
+            Share(pseudo[1], 0.07, 0.8, 0.6),
         ]
-        self._train = [share.faces.training() for share in self._shares]
+        self._rows = [share.faces.training() for share in self._shares]
         self._chances = np.array([share.chance for share in self._shares])
         self._weights = point_weights()
-        self._pictures: dict[tuple[int, int], np.ndarray] = {}  # decoded once, in the process that uses them
-        self._backgrounds = data.Backgrounds([sets[2], sets[3]])
+        # decoded once, in the process that uses them
+        self._pictures: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._backgrounds = data.Backgrounds([coarse, pseudo[1]])
 
     def __call__(self, number: int) -> Batch:
         rng = np.random.default_rng([self._config.run.seed, number])
@@ -94,11 +117,10 @@ class Samples:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Share, np.ndarray, np.ndarray]:
         which = int(rng.choice(len(self._shares), p=self._chances))
-        index = int(rng.choice(self._train[which]))
-        faces = self._shares[which].faces
+        index = int(rng.choice(self._rows[which]))
         if (which, index) not in self._pictures:
-            self._pictures[which, index] = faces.grey(index)
-        return self._shares[which], self._pictures[which, index], faces.points[index]
+            self._pictures[which, index] = self._shares[which].look(index)
+        return self._shares[which], *self._pictures[which, index]
 
     def _face(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
         share, picture, points = self._draw(rng)
@@ -134,7 +156,7 @@ def loss(model: nn.Module, batch: Tensors) -> Tensors:
     0.5 · cross-entropy to a Gaussian + 0.35 · distance in pixels, per labelled point; the confidence learns the error
     just made (its gradient stops there), the face score what kind of crop it was.
     """
-    heat, features = model.heat_maps(batch["image"].float())
+    heat, features = (maps.float() for maps in model.heat_maps(batch["image"].float()))
     points, confidence, face = model.read(heat, features)
     weights, truth = batch["weights"], batch["points"]
     total = weights.sum().clamp(min=1)
