@@ -94,6 +94,7 @@ class _Stages:
             faces = self._analyser.analyse(frame)
         with self._timings.timer("render"):
             result = self._renderer.draw(frame, faces, self._controls.settings)
+        self._timings.add_parts("render", result.parts_s)
         self._drawn += 1
         return result
 

@@ -124,6 +124,7 @@ class Result:
         drawn: face id → what was drawn for it.
         synthetic: True where the picture shows a swapped or rotated face.
         finished: `time.perf_counter()` when the picture was ready.
+        parts_s: what drawing took, in seconds by part (see `realtime.timing.Split`).
     """
 
     frame: Frame
@@ -131,3 +132,4 @@ class Result:
     drawn: dict[int, Drawn] = field(default_factory=dict)
     synthetic: bool = False
     finished: float = 0.0
+    parts_s: dict[str, float] = field(default_factory=dict)

@@ -249,6 +249,7 @@ class Loop:
             for frame, faces in self._analysed:
                 with self._timings.timer("render"):
                     result = self._renderer.draw(frame, faces, self._controls.settings)
+                self._timings.add_parts("render", result.parts_s)
                 self.frames_out += 1
                 self._drawn.mark()
                 self._hand_out(result)

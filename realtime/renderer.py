@@ -24,6 +24,7 @@ from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
 from realtime.render.overlay import text_picture
+from realtime.timing import Split
 
 BADGE = "SYNTHETIC FACE"
 
@@ -51,6 +52,7 @@ class Renderer:
 
     def __init__(self, options: RenderOptions) -> None:
         self._options = options
+        self._split = Split("prepare")
         self._effects: dict[Mode, Effect] = {}
         self._labels: dict[tuple[str, int], gl.Texture] = {}
 
@@ -61,7 +63,7 @@ class Renderer:
             GraphicsError: there is no OpenGL 3.3 here.
         """
         self._context = Context()
-        self._canvas = Canvas()
+        self._canvas = Canvas(self._split)
         self._veil = Veil(self._options.on_lost)
         self._warm_up()
 
@@ -76,6 +78,7 @@ class Renderer:
         Raises:
             InputError: mode `swap` without a source face.
         """
+        self._split.begin()
         effect = self._effect(settings.mode)
         canvas = self._canvas
         faces = tuple(face for face in faces if np.isfinite(face.points).all())  # one whose place is unknown is lost
@@ -96,7 +99,8 @@ class Renderer:
         finished = canvas.finish()
         if swapping:
             self._veil.remember(finished)
-        return Result(replace(frame, pixels=finished), found, drawn, synthetic, time.perf_counter())
+        parts = self._split.end()
+        return Result(replace(frame, pixels=finished), found, drawn, synthetic, time.perf_counter(), parts)
 
     def close(self) -> None:
         """Release everything; may be called more than once."""

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -87,12 +87,64 @@ class Timings:
                 histogram = self._histograms.setdefault(name, Histogram())
         histogram.add(seconds)
 
+    def add_parts(self, name: str, parts: Mapping[str, float]) -> None:
+        """Add the parts of one run of the stage `name`, in seconds by part (`Split.end`), as stages `NAME PART`."""
+        for part, seconds in parts.items():
+            self.add(f"{name} {part}", seconds)
+
     def __getitem__(self, name: str) -> Histogram:
         return self._histograms[name]
 
     def items(self) -> list[tuple[str, Histogram]]:
         """(name, histogram) in the order of first use."""
         return list(self._histograms.items())
+
+
+class Split:
+    """Shares out a stage's time among its parts: every moment counts for one of them, so they add up to the whole.
+
+    One thread uses it. A part that is entered within another one takes its time out of that one.
+
+    Args:
+        rest: the part that has every moment outside the others.
+
+    Example:
+        split = Split("prepare")
+        split.begin()
+        with split.part("warp"):
+            warp()
+        seconds = split.end()  # {"prepare": ..., "warp": ...}
+    """
+
+    def __init__(self, rest: str) -> None:
+        self._rest = self._now = rest
+        self._spent: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def begin(self) -> None:
+        """Forget what was counted and start, in the rest."""
+        self._now, self._spent = self._rest, {}
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the `with` block for the part `name`."""
+        outer = self._now
+        self._enter(name)
+        try:
+            yield
+        finally:
+            self._enter(outer)
+
+    def end(self) -> dict[str, float]:
+        """Seconds by part since `begin`, in the order in which the parts were first left."""
+        self._enter(self._rest)
+        return self._spent
+
+    def _enter(self, name: str) -> None:
+        now = time.perf_counter()
+        self._spent[self._now] = self._spent.get(self._now, 0.0) + now - self._since
+        self._now, self._since = name, now
 
 
 @dataclass(frozen=True, slots=True)

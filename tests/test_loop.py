@@ -83,7 +83,7 @@ class Negative:
         self._before(frame.index)
         self.threads.append(threading.current_thread().name)
         self.modes.append(settings.mode)
-        return Result(replace(frame, pixels=255 - frame.pixels), faces, finished=time.perf_counter())
+        return Result(replace(frame, pixels=255 - frame.pixels), faces, parts_s={"prepare": 0.25})
 
     def close(self) -> None:
         self.threads.append(threading.current_thread().name)
@@ -136,6 +136,7 @@ def test_a_file_loses_and_reorders_nothing() -> None:
         "a": (200, 0),
         "b": (200, 0),
     }
+    assert outcome.timings["render prepare"].total_s == 200 * 0.25
     assert {"analyse", "render", "sink a", "sink b"} <= {name for name, _ in outcome.timings.items()}
     assert set(renderer.threads) == {"render"}
 

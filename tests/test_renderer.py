@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -73,6 +74,18 @@ def test_synthetic_pictures_carry_the_badge_and_others_do_not(mode: Mode) -> Non
     assert _changed(_corner(unmarked.frame.pixels), _corner(FRAME.pixels)) < 0.01
     badge = _changed(_corner(marked.frame.pixels), _corner(FRAME.pixels))
     assert badge > 0.1 if mode in SYNTHETIC else badge < 0.01
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_parts_of_the_stage_are_timed(renderer: Renderer, mode: Mode) -> None:
+    for _ in range(2):
+        start = time.perf_counter()
+        result = renderer.draw(FRAME, (FACE,), Settings(mode, yaw=20))
+        lasted = time.perf_counter() - start
+        drawn = {"warp", "compose"} if mode in SYNTHETIC else {"compose"} if mode is not Mode.OFF else set()
+        assert set(result.parts_s) == {"prepare", "upload", "readback"} | drawn
+        assert all(seconds > 0 for seconds in result.parts_s.values())
+        assert sum(result.parts_s.values()) <= lasted, "and no moment counts twice"
 
 
 def test_the_badge_is_white_letters_on_a_plate(renderer: Renderer) -> None:

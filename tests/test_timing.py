@@ -9,7 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from realtime.timing import Histogram, Meter, Timings
+from realtime import timing
+from realtime.timing import Histogram, Meter, Split, Timings
 
 
 @pytest.mark.parametrize("shape", ["lognormal", "uniform", "two stages", "constant"])
@@ -64,6 +65,54 @@ def test_timer_counts_blocks_from_several_threads_and_blocks_that_raise() -> Non
     with pytest.raises(KeyError), timings.timer("warp"):
         raise KeyError
     assert {name: histogram.count for name, histogram in timings.items()} == {"warp": 201, "read": 200}
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def test_the_parts_of_a_stage_share_out_all_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    split, timings = Split("prepare"), Timings()
+    for _ in range(3):
+        clock.now += 100  # nobody's: before the stage begins
+        split.begin()
+        clock.now += 1
+        with split.part("warp"):
+            clock.now += 2
+            with split.part("compose"):
+                clock.now += 4
+            clock.now += 8
+        clock.now += 16
+        with pytest.raises(KeyError), split.part("compose"):
+            clock.now += 32
+            raise KeyError
+        clock.now += 64
+        parts = split.end()
+        assert parts == {"prepare": 1 + 16 + 64, "warp": 2 + 8, "compose": 4 + 32}
+        timings.add_parts("render", parts)
+    assert {name: (histogram.count, histogram.total_s) for name, histogram in timings.items()} == {
+        "render prepare": (3, 243),
+        "render warp": (3, 30),
+        "render compose": (3, 108),
+    }
+
+
+def test_a_part_left_open_by_an_error_does_not_count_in_the_next_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    split = Split("prepare")
+    split.part("warp").__enter__()
+    split.begin()
+    clock.now += 1
+    assert split.end() == {"prepare": 1}
 
 
 def test_meter_forgets_after_a_second() -> None:

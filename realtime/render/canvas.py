@@ -18,6 +18,7 @@ from OpenGL import GL
 from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import Mesh
 from realtime.render import gl
+from realtime.timing import Split
 
 # The largest side of a tile; a face that is larger in the frame is drawn at a lower resolution.
 TILE_LIMIT = 1024
@@ -66,9 +67,15 @@ class Warp:
 
 
 class Canvas:
-    """Draws one frame at a time; made, used and released on the thread whose context is current."""
+    """Draws one frame at a time; made, used and released on the thread whose context is current.
 
-    def __init__(self) -> None:
+    Args:
+        split: gets the time of the parts "upload", "warp", "compose" and "readback". Each waits until OpenGL, which
+            otherwise works behind, has done it: in software that costs nothing, for the readback waits for all of it.
+    """
+
+    def __init__(self, split: Split | None = None) -> None:
+        self._split = split or Split("prepare")
         self._warps: dict[tuple[str, ...], gl.Program] = {}
         self._picture = gl.Program("picture", "picture")
         self._paint = gl.Program("paint", "paint")
@@ -103,20 +110,23 @@ class Canvas:
             self._output.release()
             self._input, self._output = gl.Target(size), gl.Target(size, depth=True)
             self._rgba = np.empty((size[1], size[0], 4), np.uint8)
-        cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA, dst=self._rgba)
-        self._input.texture.upload(self._rgba)
-        self._output.copy_from(self._input)
+        with self._part("upload"):
+            cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA, dst=self._rgba)
+            self._input.texture.upload(self._rgba)
+            self._output.copy_from(self._input)
 
     def finish(self) -> Pixels:
         """(H, W, 3) uint8 RGB, the picture as it is now."""
-        pixels: Pixels = cv2.cvtColor(self._output.read(self._rgba), cv2.COLOR_RGBA2RGB)
+        with self._part("readback"):
+            pixels: Pixels = cv2.cvtColor(self._output.read(self._rgba), cv2.COLOR_RGBA2RGB)
         return pixels
 
     def warp(self, warp: Warp) -> None:
         """Draw a surface and paste it."""
         rectangle = self._rectangle(warp.position)
         if rectangle is not None:
-            view = self.draw_tile(warp, rectangle)
+            with self._part("warp"):
+                view = self.draw_tile(warp, rectangle)
             self._paste(self._tile.texture, rectangle, view)
 
     def draw_tile(self, warp: Warp, rectangle: tuple[int, int, int, int], detail: bool = False) -> tuple[int, int]:
@@ -175,21 +185,21 @@ class Canvas:
             position: (V, 3) as in `Warp`.
             colour: (V, 4) float32 premultiplied RGBA in [0, 1].
         """
-        self._begin_paint()
-        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
-        with _hidden_surfaces_removed(), _blending():
+        with self._part("compose"), _hidden_surfaces_removed(), _blending():
+            self._begin_paint()
+            GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
             self._mesh(mesh.triangles, _PAINTED).draw(np.hstack([position, colour]))
 
     def lines(self, edges: NDArray[np.int32], points: Floats, colour: Floats) -> None:
         """Draw (E, 2) edges between (V, 2) pixels in (V, 4) premultiplied colours."""
-        self._begin_paint()
-        with _blending():
+        with self._part("compose"), _blending():
+            self._begin_paint()
             self._mesh(edges, _PAINTED).draw(_flat(points, colour))
 
     def dots(self, points: Floats, colour: Floats, diameter: float) -> None:
         """Draw (V, 2) pixels as squares of `diameter` in (V, 4) premultiplied colours."""
-        self._begin_paint(diameter)
-        with _blending():
+        with self._part("compose"), _blending():
+            self._begin_paint(diameter)
             self._points.draw(_flat(points, colour))
 
     def place(self, picture: gl.Texture, rectangle: tuple[float, float, float, float], opacity: float = 1.0) -> None:
@@ -225,10 +235,17 @@ class Canvas:
         x, y, width, height = rectangle
         u, v = used[0] / picture.size[0], used[1] / picture.size[1]
         corners = [[x, y, 0, 0], [x + width, y, u, 0], [x, y + height, 0, v], [x + width, y + height, u, v]]
-        self._output.bind()
-        self._picture.use({"picture": picture, "size": tuple(map(float, self.size)), "opacity": opacity})
-        with _blending():
+        with self._part("compose"), _blending():
+            self._output.bind()
+            self._picture.use({"picture": picture, "size": tuple(map(float, self.size)), "opacity": opacity})
             self._quad.draw(np.array(corners, np.float32))
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        """Count what is drawn within for a part of the stage."""
+        with self._split.part(name):
+            yield
+            GL.glFinish()
 
     def _rectangle(self, position: Floats) -> tuple[int, int, int, int] | None:
         """Smallest whole-pixel rectangle in the frame around (V, 3) vertices; None where nothing is inside."""
