@@ -21,8 +21,8 @@ class AnalysisOptions:
         max_faces: how many at most, 1 to 8.
         smooth: steady the points of tracked faces.
         live: the source is live: search for new faces now and then, not in every frame.
-        tracked: consecutive frames belong together (False for a folder of unrelated pictures: every frame is searched,
-            nothing is smoothed, every face gets an id of its own).
+        tracked: consecutive frames belong together (False for a folder of unrelated pictures: every frame is searched
+            to the end, nothing is smoothed, every face gets an id of its own).
         hold_s: how long a lost face is still reported, at its last place, in seconds.
         threads: CPU threads per network; None leaves it to the runtime.
         device: what runs the networks, see `engines.load`.
@@ -84,7 +84,7 @@ class CpuAnalyser(Analyser):
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
         if not self._tracked:
             self._tracker.forget()
-        find_faces(self._networks, self._tracker, frame.pixels, frame.time_s)
+        find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=not self._tracked)
         return self._tracker.faces()
 
     def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:

@@ -1,8 +1,9 @@
-"""Finds faces anywhere in a frame: the whole frame is shrunk into one small grey square and looked at once."""
+"""Finds faces anywhere in a frame: one network looks at views of it, each shrunk into a small grey square."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines import Engine
+from realtime.analysis.views import View, whole
 from realtime.frame import Floats, Pixels
 
 PADDING = 128.0  # the bars beside a frame that is not square; the network was trained with this grey
@@ -38,12 +40,12 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """How a frame lies in the network's square.
+    """How a view lies in the network's square.
 
     Attributes:
-        size: (width, height) of the shrunk frame in network pixels.
+        size: (width, height) of the shrunk view in network pixels.
         left, top: where it starts in the square.
-        scale: (x, y) network pixels per frame pixel.
+        scale: (x, y) network pixels per pixel of the view.
     """
 
     size: tuple[int, int]
@@ -52,12 +54,12 @@ class Letterbox:
     scale: tuple[float, float]
 
     def back(self, points: Floats) -> NDArray[np.float64]:
-        """(..., 2) network pixels → frame pixels."""
+        """(..., 2) network pixels → pixels of the view."""
         return (points - [self.left, self.top] + 0.5) / self.scale - 0.5
 
 
 def letterbox(width: int, height: int, side: int) -> Letterbox:
-    """The largest centred place with a frame's proportions in a square of `side` pixels."""
+    """The largest centred place with a view's proportions in a square of `side` pixels."""
     factor = side / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     scale = size[0] / width, size[1] / height
@@ -83,16 +85,33 @@ class Detector:
         self._side = engine.spec.inputs[0].shape[-1]
         self._threshold, self._overlap = threshold, overlap
 
-    def __call__(self, pixels: Pixels) -> list[Detection]:
-        """Faces in a (H, W, 3) uint8 RGB frame of any size, the surest first."""
-        place = letterbox(pixels.shape[1], pixels.shape[0], self._side)
-        boxes, scores, eyes = (output[0] for output in self._engine(self._seen(pixels, place)))
+    def __call__(self, pixels: Pixels, views: Sequence[View] = ()) -> list[Detection]:
+        """Faces in a (H, W, 3) uint8 RGB frame of any size, the surest first.
+
+        Each of `views` costs one run of the network; without any, the whole frame is looked at. A face that several of
+        them show is found once.
+        """
+        size = pixels.shape[1], pixels.shape[0]
+        found = [self._look(pixels, view, size) for view in views or [whole(*size)]]
+        boxes, scores, eyes = (np.concatenate(part) for part in zip(*found, strict=True))
+        return [_detection(boxes[i], scores[i], eyes[i]) for i in suppress(boxes, scores, self._overlap)]
+
+    def _look(self, pixels: Pixels, view: View, frame_size: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+        """(N, 4) boxes, (N,) scores, (N, 4) eyes x, y, x, y of what one view shows, in frame pixels."""
+        place = letterbox(view.width, view.height, self._side)
+        part = pixels[view.top : view.top + view.height, view.left : view.left + view.width]
+        boxes, scores, eyes = (output[0] for output in self._engine(self._seen(part, place)))
         found = np.flatnonzero(scores >= self._threshold)
         boxes, scores, eyes = boxes[found], scores[found], eyes[found]
-        return [_detection(boxes[i], scores[i], eyes[i], place) for i in suppress(boxes, scores, self._overlap)]
+        corner = np.array([view.left, view.top])
+        corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:], eyes[:, :2], eyes[:, 2:]], axis=1)
+        low, high, left_eye, right_eye = (place.back(corners) + corner).swapaxes(0, 1)
+        boxes, eyes = np.hstack([low, high - low]), np.hstack([left_eye, right_eye])
+        ours = view.answers_for(boxes, frame_size)
+        return boxes[ours], scores[ours], eyes[ours]
 
     def _seen(self, pixels: Pixels, place: Letterbox) -> Floats:
-        """(1, 1, S, S) float32: the frame as the network sees it."""
+        """(1, 1, S, S) float32: a view as the network sees it."""
         # colours last: shrinking first leaves sixteen times fewer pixels to turn grey in an HD frame
         grey = cv2.cvtColor(cv2.resize(pixels, place.size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         square = np.full((1, 1, self._side, self._side), PADDING, np.float32)
@@ -124,9 +143,8 @@ def suppress(boxes: Floats, scores: Floats, overlap: float) -> list[int]:
     return kept
 
 
-def _detection(box: Floats, score: float, eyes: Floats, place: Letterbox) -> Detection:
-    low, high, left_eye, right_eye = place.back(np.stack([box[:2], box[:2] + box[2:], eyes[:2], eyes[2:]]))
-    width, height = high - low
-    across, down = right_eye - left_eye
-    roll = math.degrees(math.atan2(down, max(across, LEAST_EYE_LINE * width)))
-    return Detection((float(low[0]), float(low[1]), float(width), float(height)), roll, float(score))
+def _detection(box: Floats, score: float, eyes: Floats) -> Detection:
+    across, down = eyes[2:] - eyes[:2]
+    roll = math.degrees(math.atan2(down, max(across, LEAST_EYE_LINE * box[2])))
+    x, y, width, height = box.tolist()
+    return Detection((x, y, width, height), roll, float(score))

@@ -14,6 +14,7 @@ from realtime.analysis.detector import Detection, Detector
 from realtime.analysis.landmarks import CROP, LandmarkNet, Landmarks
 from realtime.analysis.lift import lift
 from realtime.analysis.tracker import Tracker
+from realtime.analysis.views import View, close_ups, whole
 from realtime.frame import Pixels
 from realtime.geometry.crops import face_crop, face_crop_of_box
 
@@ -38,18 +39,33 @@ class Networks:
         return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet)
 
 
-def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: float) -> None:
-    """Bring `tracker` up to the picture `pixels` (H, W, 3) of media time `time_s`, its tracks lifted and posed."""
+def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: float, in_one_go: bool = False) -> None:
+    """Bring `tracker` up to the picture `pixels` (H, W, 3) of media time `time_s`, its tracks lifted and posed.
+
+    A search looks at the whole picture and, for the smallest faces, at one close-up of it, the next search at the next.
+    `in_one_go`: there is no next one, so all close-ups are looked at where the whole shows fewer faces than asked for.
+    """
     height, width = pixels.shape[:2]
     tracker.begin((width, height), time_s)
     if crops := tracker.crops(CROP):
         tracker.follow(networks.landmarks(pixels, crops))
-    if tracker.wants_detection() and (found := tracker.unknown(networks.detector(pixels))):
-        tracker.adopt(first_sight(networks.landmarks, pixels, found))
+    if tracker.wants_detection():
+        everything, parts = whole(width, height), close_ups(width, height)
+        turn = tracker.searches % max(len(parts), 1)
+        for views in [[everything], parts] if in_one_go else [[everything, *parts[turn : turn + 1]]]:
+            search(networks, tracker, pixels, views)
     if tracker.seen:
         depths, poses = lift(networks.depthnet, np.stack([track.points for track in tracker.seen]))
         for track, depth, pose in zip(tracker.seen, depths, poses, strict=True):
             track.depth, track.pose = depth, pose
+
+
+def search(networks: Networks, tracker: Tracker, pixels: Pixels, views: Sequence[View]) -> None:
+    """Hand `tracker` the faces in these views of the picture that it does not know yet, as far as it has places."""
+    if tracker.complete or not views:
+        return
+    if found := tracker.unknown(networks.detector(pixels, views)):
+        tracker.adopt(first_sight(networks.landmarks, pixels, found))
 
 
 def first_sight(net: LandmarkNet, pixels: Pixels, found: Sequence[Detection]) -> Landmarks:

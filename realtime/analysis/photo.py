@@ -8,8 +8,9 @@ import numpy as np
 from realtime.analysis.detector import Detection
 from realtime.analysis.landmarks import CROP, LandmarkNet
 from realtime.analysis.lift import lift
-from realtime.analysis.networks import Networks, first_sight
+from realtime.analysis.networks import Networks, first_sight, search
 from realtime.analysis.tracker import Tracker
+from realtime.analysis.views import close_ups
 from realtime.errors import InputError
 from realtime.frame import Face, Floats, Pixels
 from realtime.geometry.crops import Crop, face_crop
@@ -48,6 +49,8 @@ def analyse_photo(networks: Networks, pixels: Pixels, name: str) -> tuple[Face, 
     for margin in MARGINS:
         if found := tracker.unknown(_detect_with_margin(networks, pixels, margin)):
             tracker.adopt(first_sight(networks.landmarks, pixels, found))
+    if not tracker.seen:
+        search(networks, tracker, pixels, close_ups(width, height))
     if not tracker.seen:
         raise InputError(f"No face was found in {name}: take a picture in which one is plainly visible.")
     surest = max(track.confidence.mean() for track in tracker.seen)

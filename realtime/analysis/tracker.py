@@ -79,6 +79,7 @@ class Tracker:
 
     Attributes:
         seen: the tracks seen in this frame so far, in the order of their ids but for those adopted last.
+        searches: how many were wanted since all was forgotten; close-ups take turns by it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Tracker:
     ) -> None:
         """`hold_s`: for how long a lost face is still reported. `smooth`: points pass through the One-Euro filter."""
         self.seen: list[Track] = []
+        self.searches = 0
         self._max_faces = max_faces
         self._hold_s = hold_s
         self._smooth = smooth
@@ -102,9 +104,14 @@ class Tracker:
         self._time_s = 0.0
         self._frame_size = (0, 0)
 
+    @property
+    def complete(self) -> bool:
+        """Whether as many faces are seen as asked for."""
+        return len(self.seen) >= self._max_faces
+
     def forget(self) -> None:
         """The next frame has nothing to do with the last one: every face in it is new."""
-        self._tracks, self._searched_s = [], -np.inf
+        self._tracks, self._searched_s, self.searches = [], -np.inf, 0
 
     def begin(self, frame_size: tuple[int, int], time_s: float) -> None:
         """A new frame of (width, height) pixels: nothing is seen yet, and tracks lost for too long end."""
@@ -133,12 +140,13 @@ class Tracker:
 
     def wants_detection(self) -> bool:
         """Whether the frame should be searched for faces; the caller then does."""
-        if len(self.seen) >= self._max_faces:
+        if self.complete:
             return False
         missing = not self.seen or len(self.seen) < len(self._tracks)
         if self._time_s - self._searched_s < (self._search_s if missing else self._rules.background_s):
             return False
         self._searched_s = self._time_s
+        self.searches += 1
         return True
 
     def unknown(self, detections: Sequence[Detection]) -> list[Detection]:
@@ -150,7 +158,7 @@ class Tracker:
     def adopt(self, landmarks: Landmarks) -> None:
         """Take in new faces, in the order given, as far as there are places; one near a lost track continues it."""
         for points, confidence, score in zip(landmarks.points, landmarks.confidence, landmarks.score, strict=True):
-            if len(self.seen) >= self._max_faces:
+            if self.complete:
                 return
             if not self._acceptable(points, confidence, score, self._rules.start):
                 continue
