@@ -122,12 +122,12 @@ def jitter_percent(points: np.ndarray, eye_px: float) -> float:
 def delay_frames(path: Path, points: np.ndarray, watched: tuple[int, ...]) -> float:
     """The delay in frames at which `path` fits `points` best, where the watched points move."""
     watch = list(watched)
-    true, rate = path.points[:, watch], 1 / float(path.times[1] - path.times[0])
+    true, frame_s = path.points[:, watch], float(np.median(np.diff(path.times)))
     speed = np.linalg.norm(np.gradient(true, axis=0), axis=2).mean(axis=1)
     moving = speed > 0.1 * speed.max()
 
     def misfit(delay: float) -> float:
-        at = np.clip((path.times - delay / rate) * rate, 0, len(true) - 1)
+        at = np.interp(path.times - delay * frame_s, path.times, np.arange(len(true)))
         low = np.minimum(at.astype(int), len(true) - 2)
         share = (at - low)[:, None, None]
         delayed = (1 - share) * true[low] + share * true[low + 1]
@@ -169,19 +169,24 @@ def synthetic(options: Options) -> dict[str, dict[str, float]]:
     return rows
 
 
-def still_picture(options: Options) -> dict[str, dict[str, float]]:
-    """Jitter of the whole analysis, raw and smoothed, on a public-domain portrait with sensor noise."""
-    portrait = np.zeros((720, 1280, 3), np.uint8)
+def noisy_portrait(noise: float, count: int, rate: float) -> list[Frame]:
+    """`count` frames of 1280x720 with a public-domain portrait, each with sensor noise of its own (grey levels)."""
+    portrait = np.zeros((720, 1280, 3), np.float32)
     portrait[104:616, 384:896] = astronaut()[..., :3]
-    rows = {}
+    rng = np.random.default_rng(1)
+    frames = []
+    for index in range(count):
+        noisy = portrait + noise * rng.standard_normal(portrait.shape, np.float32)
+        frames.append(Frame(np.clip(noisy, 0, 255).round().astype(np.uint8), index, index / rate, 0.0))
+    return frames
+
+
+def still_picture(options: Options) -> dict[str, dict[str, float]]:
+    """Jitter of the whole analysis, raw and smoothed, on a portrait with sensor noise."""
+    frames, rows = noisy_portrait(options.noise, options.frames, options.rate), {}
     for name, smooth in (("raw", False), ("smoothed", True)):
-        rng = np.random.default_rng(1)  # the same noise for both
-        faces = []
         with open_analyser(AnalysisOptions(smooth=smooth)) as analyser:
-            for index in range(options.frames):
-                noise = rng.normal(size=portrait.shape) * options.noise
-                pixels = np.clip(portrait + noise, 0, 255).round().astype(np.uint8)
-                faces += analyser.analyse(Frame(pixels, index, index / options.rate, 0.0))
+            faces = [face for frame in frames for face in analyser.analyse(frame)]
         points, depth = np.stack([face.points for face in faces]), np.stack([face.depth for face in faces])
         eye_px = float(eye_distance(points).mean())
         angles = np.array([[face.pose.yaw, face.pose.pitch, face.pose.roll] for face in faces])
