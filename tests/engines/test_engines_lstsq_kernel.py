@@ -1,0 +1,283 @@
+"""The CUDA least squares as far as they go without a GPU: the algorithm in NumPy, the source on the CPU, its launcher
+on a stand-in for pycuda, and the compiler. What needs a GPU is in tests/gpu."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import struct
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cuda_on_cpu
+import lstsq_warp
+import numpy as np
+import pytest
+from lstsq_table import K, PoorFaces, Solver, SolverTable, random_faces
+
+from engines.errors import EngineError
+from engines.lstsq import cuda, kernel, reference
+
+
+class TestWarp(SolverTable):
+    """The algorithm: single precision, 32 lanes, every shuffle."""
+
+    precise = False
+
+    @pytest.fixture
+    def solver(self) -> Solver:
+        return lstsq_warp.solve
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The source, compiled for the CPU."""
+    if shutil.which("g++") is None or not sys.platform.startswith("linux"):
+        pytest.skip("running the CUDA source on the CPU takes g++ on Linux")
+    return cuda_on_cpu.compile_for_cpu(tmp_path_factory.mktemp("warp") / "lstsq.so")
+
+
+@pytest.fixture
+def driver(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> cuda_on_cpu.Driver:
+    """The stand-in, where `import pycuda.driver` finds it."""
+    package, driver = ModuleType("pycuda"), cuda_on_cpu.Driver(library)
+    monkeypatch.setattr(package, "driver", driver, raising=False)
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    return driver
+
+
+@pytest.fixture
+def fatbin(tmp_path: Path) -> Path:
+    """A file; the stand-in does not read it."""
+    path = tmp_path / "lstsq.fatbin"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def solver(driver: cuda_on_cpu.Driver, fatbin: Path) -> cuda.CudaSolver:
+    return cuda.CudaSolver(fatbin=fatbin)
+
+
+class TestSource(PoorFaces):
+    """The source and its launcher keep the rules."""
+
+    precise = False
+
+    @pytest.fixture(params=[1, 2 * cuda.WARPS + 1])
+    def faces(self, request: pytest.FixtureRequest) -> int:
+        return int(request.param)
+
+    @pytest.fixture
+    def solver(self, driver: cuda_on_cpu.Driver, fatbin: Path) -> Solver:
+        return cuda.CudaSolver(fatbin=fatbin).solve
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 31, 33, 64, 66, K, kernel.MAX_POINTS])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_source_does_what_the_numpy_twin_does(
+    library: ctypes.CDLL, rng: np.random.Generator, count: int, weighted: bool
+) -> None:
+    """To the bit, with three blocks so that warps take several faces or none, and a ridge."""
+    faces = 30
+    points, targets = (np.resize(array, (faces, count, array.shape[2])) for array in random_faces(rng, faces))
+    weights = rng.integers(0, 3, (faces, count)).astype(np.float32) if weighted else None
+    shapes = ((faces, 2, 4), (faces, count, 2), (faces,), (faces, count))
+    results = [np.full(shape, 7, np.float32) for shape in shapes]
+    pointers = [None if a is None else ctypes.c_void_p(a.ctypes.data) for a in (points, targets, weights, *results)]
+    library.launch(3, *pointers, ctypes.c_longlong(faces), count, ctypes.c_float(0.01))
+    for result, twin in zip(results, lstsq_warp.fit(points, targets, weights, 0.01), strict=True):
+        np.testing.assert_array_equal(result, twin)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_residuals_losses_and_gradients(solver: cuda.CudaSolver, rng: np.random.Generator, weighted: bool) -> None:
+    """Against the definition, and finite differences of the float64 reference's loss."""
+    points, targets = random_faces(rng, 6, near_flat=0)
+    weights = rng.random((6, K)).astype(np.float32) if weighted else None
+    fit = solver.fit(points, targets, weights)
+    heavy = np.ones((6, K)) if weights is None else weights.astype(np.float64)
+
+    def loss(points: np.ndarray) -> np.ndarray:
+        affines = reference.solve(points, targets, weights)
+        rest = targets - points @ affines[..., :3].swapaxes(1, 2) - affines[:, None, :, 3]
+        return (heavy * np.square(rest).sum(axis=2)).sum(axis=1)
+
+    wide = points.astype(np.float64)
+    rest = targets - wide @ fit.affines[..., :3].swapaxes(1, 2) - fit.affines[:, None, :, 3]
+    np.testing.assert_allclose(fit.residuals, rest, atol=2e-6)
+    np.testing.assert_allclose(fit.losses, loss(wide), rtol=1e-5)
+    for point in (0, 40, K - 1):
+        step = np.zeros_like(wide)
+        step[:, point, 2] = 1e-4
+        slope = (loss(wide + step) - loss(wide - step)) / 2e-4
+        np.testing.assert_allclose(fit.gradients[:, point], slope, atol=1e-5)
+
+
+def test_a_face_without_an_affine_has_no_loss(solver: cuda.CudaSolver, rng: np.random.Generator) -> None:
+    points, targets = random_faces(rng, 3)
+    points[1, :, 1] = points[1, :, 0]
+    for values in solver.fit(points, targets):
+        assert np.isnan(values[1]).all()
+        assert np.isfinite(values[[0, 2]]).all()
+    assert all(np.isnan(values).all() for values in solver.fit(points[:, :3], targets[:, :3]))
+
+
+def test_flat_depth_has_no_gradient(solver: cuda.CudaSolver, rng: np.random.Generator) -> None:
+    points, targets = random_faces(rng, 2)
+    points[..., 2] = 0.25
+    np.testing.assert_array_equal(solver.fit(points, targets).gradients, 0)
+
+
+class Array:
+    """NumPy memory that says it is on the GPU."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.__cuda_array_interface__: dict[str, Any] = values.__array_interface__ | {"version": 3}
+        self.values = values
+
+
+def test_arrays_on_the_gpu_stay_there(
+    solver: cuda.CudaSolver, driver: cuda_on_cpu.Driver, rng: np.random.Generator
+) -> None:
+    points, targets = random_faces(rng, 9)
+    affines, losses = Array(np.zeros((9, 2, 4), np.float32)), Array(np.zeros(9, np.float32))
+    solver.launch(Array(points), Array(targets), None, 0.0, affines, losses=losses)
+    twin = lstsq_warp.fit(points, targets)
+    np.testing.assert_array_equal(affines.values, twin.affines)
+    np.testing.assert_array_equal(losses.values, twin.losses)
+    assert not driver.memory, "nothing was copied"
+    assert driver.pushed == 0, "the context is left as it was"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((9, K, 3), np.float32), np.zeros((9, K, 2)), np.zeros((9, K, 4), np.float32)[..., ::2]],
+    ids=["shape", "type", "gaps"],
+)
+def test_arrays_of_another_kind_are_refused(solver: cuda.CudaSolver, wrong: np.ndarray) -> None:
+    points, affines = np.zeros((9, K, 3), np.float32), np.zeros((9, 2, 4), np.float32)
+    with pytest.raises(EngineError, match=r"they take float32 of shape \(9, 68, 2\)"):
+        solver.launch(Array(points), Array(wrong), None, 0.0, Array(affines))
+
+
+def test_many_faces_share_the_blocks(solver: cuda.CudaSolver, driver: cuda_on_cpu.Driver) -> None:
+    points, targets = random_faces(np.random.default_rng(1), 70 * cuda.WARPS)
+    np.testing.assert_array_equal(solver.solve(points, targets), lstsq_warp.solve(points, targets))
+    np.testing.assert_array_equal(solver.solve(points[:5], targets[:5]), lstsq_warp.solve(points[:5], targets[:5]))
+    assert driver.launches == [(cuda.BLOCKS_PER_PROCESSOR, 70 * cuda.WARPS, K), (2, 5, K)]
+    assert len(driver.memory) == 1, "memory is kept between calls"
+
+
+def test_what_it_does_not_take_or_have_is_one_sentence(
+    driver: cuda_on_cpu.Driver, fatbin: Path, solver: cuda.CudaSolver, rng: np.random.Generator
+) -> None:
+    with pytest.raises(EngineError, match="97 points a face: they take 1 to 96"):
+        solver.solve(np.zeros((1, 97, 3)), np.zeros((1, 97, 2)))
+    with pytest.raises(EngineError, match=r"GPU 1: .*invalid device ordinal"):
+        cuda.CudaSolver(1, fatbin)
+    with pytest.raises(EngineError, match=r"not at .*none\.fatbin: compile it with python build_engines\.py"):
+        cuda.CudaSolver(fatbin=fatbin.with_name("none.fatbin"))
+    for broken, calling in (
+        ("mem_alloc", "solve 3 faces"),
+        ("launch", "solve 3 faces"),
+        ("memcpy_dtoh", "solve 3 faces"),
+    ):
+        driver.broken = broken
+        with pytest.raises(EngineError, match=f"The GPU could not {calling}: {broken} failed"):
+            cuda.CudaSolver(fatbin=fatbin).solve(*random_faces(rng, 3))
+        assert driver.pushed == 0
+    for broken, sentence in (("init", "cannot use GPU 0: init failed"), ("module_from_file", "delete and recompile")):
+        driver.broken = broken
+        with pytest.raises(EngineError, match=sentence):
+            cuda.CudaSolver(fatbin=fatbin)
+
+
+def test_without_pycuda_it_says_so(fatbin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    with pytest.raises(EngineError, match="need pycuda and NVIDIA's driver"):
+        cuda.CudaSolver(fatbin=fatbin)
+
+
+def test_nvcc_compiles_it_for_every_target_without_a_warning(tmp_path: Path) -> None:
+    if kernel.find_nvcc() is None:
+        pytest.skip("there is no nvcc (CUDA's toolkit, or pip install nvidia-cuda-nvcc)")
+    path = kernel.build(tmp_path)
+    assert path == kernel.fatbin(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    ptx, machine_code = 1, 2
+    assert contents(path.read_bytes()) == {(ptx, 80), *((machine_code, target) for target in kernel.TARGETS)}
+
+
+def contents(fatbin: bytes) -> set[tuple[int, int]]:
+    """Kind and target of each part: a header of 16 bytes, then parts whose own headers give sizes."""
+    magic, _, header, size = struct.unpack_from("<IHHQ", fatbin)
+    assert magic == 0xBA55ED50
+    parts, start = set(), header
+    while start < header + size:
+        kind, _, header_size, part_size = struct.unpack_from("<HHIQ", fatbin, start)
+        parts.add((kind, struct.unpack_from("<I", fatbin, start + 28)[0]))
+        start += header_size + part_size
+    return parts
+
+
+def script(path: Path, lines: str) -> Path:
+    """An nvcc of our own making."""
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for nvcc is a shell script")
+class TestBuild:
+    def test_it_compiles_once(self, tmp_path: Path) -> None:
+        counts = tmp_path / "calls"
+        nvcc = script(tmp_path / "nvcc", f'echo x >>{counts}; while [ "$1" != -o ]; do shift; done; echo code >"$2"')
+        path = kernel.build(tmp_path / "cache", nvcc)
+        assert path.read_text() == "code\n"
+        assert kernel.build(tmp_path / "cache", nvcc) == path
+        assert counts.read_text() == "x\n"
+
+    def test_a_changed_source_is_another_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = kernel.fatbin(tmp_path)
+        changed = tmp_path / "lstsq.cu"
+        changed.write_bytes(kernel.SOURCE.read_bytes() + b"\n")
+        monkeypatch.setattr(kernel, "SOURCE", changed)
+        assert kernel.fatbin(tmp_path) != before
+
+    def test_a_failure_is_one_sentence_and_leaves_nothing(self, tmp_path: Path) -> None:
+        nvcc = script(
+            tmp_path / "nvcc", 'while [ "$1" != -o ]; do shift; done; echo half >"$2"; echo "no such GPU" >&2; exit 1'
+        )
+        with pytest.raises(EngineError, match=r"lstsq\.cu was refused by .*nvcc: no such GPU\."):
+            kernel.build(tmp_path / "cache", nvcc)
+        assert not list((tmp_path / "cache").iterdir())
+
+    def test_a_folder_or_compiler_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").write_text("no folder")
+        with pytest.raises(EngineError, match="cannot be compiled into"):
+            kernel.build(tmp_path / "file", script(tmp_path / "nvcc", "exit 0"))
+        with pytest.raises(EngineError, match="cannot be compiled into"):
+            kernel.build(tmp_path / "cache", tmp_path / "none")
+        monkeypatch.setattr(kernel, "find_nvcc", lambda: None)
+        with pytest.raises(EngineError, match="without nvcc: install CUDA"):
+            kernel.build(tmp_path / "cache")
+
+    def test_where_nvcc_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for place in ("home/bin", "path", "site/nvidia/cu13/bin"):
+            (tmp_path / place).mkdir(parents=True)
+            script(tmp_path / place / "nvcc", "exit 0")
+        monkeypatch.setenv("CUDA_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("PATH", str(tmp_path / "path"))
+        monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
+        assert kernel.find_nvcc() == tmp_path / "home/bin/nvcc"
+        monkeypatch.delenv("CUDA_HOME")
+        assert kernel.find_nvcc() == tmp_path / "path/nvcc"
+        monkeypatch.setenv("PATH", "")
+        assert kernel.find_nvcc() == tmp_path / "site/nvidia/cu13/bin/nvcc"
+        monkeypatch.setattr(sys, "path", [])
+        assert kernel.find_nvcc() is None
