@@ -1,5 +1,5 @@
 #version 330 core
-// Alpha is premultiplied throughout.
+// Alpha is premultiplied throughout. EXACT: each texel covers one pixel, and need not be interpolated.
 
 in vec2 picture_at;
 
@@ -9,5 +9,9 @@ uniform float opacity;
 out vec4 colour;
 
 void main() {
+#ifdef EXACT
+    colour = texelFetch(picture, ivec2(picture_at * vec2(textureSize(picture, 0))), 0) * opacity;
+#else
     colour = texture(picture, picture_at) * opacity;
+#endif
 }

@@ -17,7 +17,7 @@ from realtime.effects.expression import (
     solve_weights,
 )
 from realtime.effects.photo import Person, View
-from realtime.effects.regions import regions
+from realtime.effects.regions import reached, regions
 from realtime.effects.relight import Fringe, Relight, Tone
 from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Floats, Frame
@@ -77,9 +77,10 @@ class Swap(Effect):
         self._live_eyes, self._live_mouth = live_eyes, live_mouth
         self._mesh = face_mesh()
         self._tracks: dict[int, _Track] = {}
-        masks = regions()
+        masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
-        self._regions.upload(np.ascontiguousarray(np.round(masks * 255).astype(np.uint8)))
+        self._regions.upload(masks)
+        self._openings = reached(self._mesh, masks[..., :2].max(axis=2))
         self._textures: dict[int, gl.Texture] = {}
         self._gain: tuple[float | None, Floats] = (None, shape_gain(None))
 
@@ -160,6 +161,7 @@ class Swap(Effect):
             relight=look.relight,
             density=1 / scale,
             live_share=(float(self._live_eyes), float(self._live_mouth)),
+            openings=self._openings,
             side_fade=_side_fade(face.pose.yaw),
             soften=look.soften,
             grain=look.grain,

@@ -40,10 +40,12 @@ class Warp:
         live: (V, 2) float32 pixels of the live frame, for eyes and mouth; None where they are not wanted.
         trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
         regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
-            and what goes with it (relight, live, live_share, side_fade) plays no part.
+            and what goes with it (relight, live, live_share, side_fade, grain) plays no part.
         relight: (V, 4) float32, RGB offset in 0..1 and gain of the colour; None changes nothing.
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
+        openings: (T,) bool, the triangles that eyes or inner mouth reach into; None: all of them may. Looking the live
+            frame up in the others, too, would make drawing a tenth dearer.
         side_fade: layout x where a fade begins and ends, and its strength.
         soften: mipmap levels to go further down than size asks for.
         grain: standard deviation of noise to add (0..1 of a colour), and its seed.
@@ -60,6 +62,7 @@ class Warp:
     relight: Floats | None = None
     density: float = 1.0
     live_share: tuple[float, float] = (0.0, 0.0)
+    openings: NDArray[np.bool_] | None = None
     side_fade: tuple[float, float, float] = (0.0, 1.0, 0.0)
     soften: float = 0.0
     grain: tuple[float, float] = (0.0, 0.0)
@@ -77,7 +80,9 @@ class Canvas:
     def __init__(self, split: Split | None = None) -> None:
         self._split = split or Split("prepare")
         self._warps: dict[tuple[str, ...], gl.Program] = {}
+        self._pieces: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]] = {}
         self._picture = gl.Program("picture", "picture")
+        self._exact_picture = gl.Program("picture", "picture", ("EXACT",))
         self._paint = gl.Program("paint", "paint")
         self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
         self._meshes: dict[tuple[int, tuple[int, ...]], tuple[NDArray[np.int32], gl.Mesh]] = {}
@@ -150,26 +155,27 @@ class Canvas:
         self._tile.bind(view)
         self._tile.clear()
         source = warp.picture or self.live
-        skin = warp.regions is not None
-        self._variant(skin, self._tile.floating).use(
-            {
-                "source_picture": source,
-                "live_picture": self.live,
-                **({} if warp.regions is None else {"regions": warp.regions}),
-                "origin": (float(x), float(y)),
-                "size": (float(width), float(height)),
-                "source_size": tuple(map(float, source.size)),
-                "live_size": tuple(map(float, self.live.size)),
-                "density": warp.density / scale**2,
-                "live_share": warp.live_share,
-                "side_fade": warp.side_fade,
-                "soften": warp.soften,
-                "grain": warp.grain,
-                "opacity": warp.opacity,
-            }
-        )
+        uniforms: gl.Uniforms = {
+            "source_picture": source,
+            "live_picture": self.live,
+            **({} if warp.regions is None else {"regions": warp.regions}),
+            "origin": (float(x), float(y)),
+            "size": (float(width), float(height)),
+            "source_size": tuple(map(float, source.size)),
+            "live_size": tuple(map(float, self.live.size)),
+            "density": warp.density / scale**2,
+            "live_share": warp.live_share,
+            "side_fade": warp.side_fade[:2],
+            "fade_strength": warp.side_fade[2],
+            "soften": warp.soften,
+            "grain": warp.grain,
+            "opacity": warp.opacity,
+        }
+        vertices = _vertices(warp)
         with _hidden_surfaces_removed():
-            self._mesh(warp.mesh.triangles, _WARPED).draw(_vertices(warp))
+            for triangles, live in self._divided(warp):
+                self._variant(warp, live).use(uniforms)
+                self._mesh(triangles, _WARPED).draw(vertices)
         return view
 
     def read_tile(self, view: tuple[int, int]) -> tuple[Pixels, Floats]:
@@ -210,13 +216,27 @@ class Canvas:
         """Release everything; may be called more than once."""
         for mesh in (self._quad, self._points, *(mesh for _, mesh in self._meshes.values())):
             mesh.release()
-        for program in (self._picture, self._paint, *self._warps.values()):
+        for program in (self._picture, self._exact_picture, self._paint, *self._warps.values()):
             program.release()
         for target in (self._input, self._output, self._tile):
             target.release()
 
-    def _variant(self, skin: bool, detail: bool) -> gl.Program:
-        defines = tuple(name for name, wanted in (("SKIN", skin), ("DETAIL", detail)) if wanted)
+    def _divided(self, warp: Warp) -> list[tuple[NDArray[np.int32], bool]]:
+        """The triangles to draw, and whether the live frame may show through them."""
+        triangles = warp.mesh.triangles
+        live = warp.regions is not None and any(warp.live_share)
+        if not live or warp.openings is None:
+            return [(triangles, live)]
+        key = (id(triangles), id(warp.openings))  # as for `_mesh`
+        if key not in self._pieces:
+            self._pieces[key] = (warp.openings, triangles[~warp.openings], triangles[warp.openings])
+        _, closed, opened = self._pieces[key]
+        return [(closed, False), (opened, True)]
+
+    def _variant(self, warp: Warp, live: bool) -> gl.Program:
+        skin = warp.regions is not None
+        parts = {"SKIN": skin, "LIVE": live, "DETAIL": self._tile.floating}
+        defines = tuple(name for name, wanted in parts.items() if wanted)
         if defines not in self._warps:
             self._warps[defines] = gl.Program("warp", "warp", defines)
         return self._warps[defines]
@@ -235,9 +255,11 @@ class Canvas:
         x, y, width, height = rectangle
         u, v = used[0] / picture.size[0], used[1] / picture.size[1]
         corners = [[x, y, 0, 0], [x + width, y, u, 0], [x, y + height, 0, v], [x + width, y + height, u, v]]
+        whole = float(x).is_integer() and float(y).is_integer()
+        program = self._exact_picture if whole and (width, height) == used else self._picture
         with self._part("compose"), _blending():
             self._output.bind()
-            self._picture.use({"picture": picture, "size": tuple(map(float, self.size)), "opacity": opacity})
+            program.use({"picture": picture, "size": tuple(map(float, self.size)), "opacity": opacity})
             self._quad.draw(np.array(corners, np.float32))
 
     @contextmanager

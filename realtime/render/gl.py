@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from OpenGL import GL
@@ -17,6 +18,9 @@ from realtime.errors import GraphicsError
 from realtime.frame import Floats, Pixels
 
 SHADERS = Path(__file__).resolve().parents[2] / "shaders"
+
+
+Uniforms: TypeAlias = "Mapping[str, float | int | tuple[float, ...] | Texture]"
 
 
 class Program:
@@ -42,12 +46,14 @@ class Program:
             raise GraphicsError(f"{vertex} and {fragment} do not link: {GL.glGetProgramInfoLog(self.id).decode()}")
         self._places: dict[str, int] = {}
 
-    def use(self, uniforms: Mapping[str, float | int | tuple[float, ...] | Texture]) -> None:
+    def use(self, uniforms: Uniforms) -> None:
         """Make current and set uniforms: numbers, tuples of 2 to 4 (vectors), and textures (units in order)."""
         GL.glUseProgram(self.id)
         unit = 0
         for name, value in uniforms.items():
-            place = self._place(name)  # -1, which GL ignores, where this variant has no such uniform
+            place = self._place(name)
+            if place == -1:  # this variant has no such uniform
+                continue
             if isinstance(value, Texture):
                 GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
                 GL.glBindTexture(GL.GL_TEXTURE_2D, value.id)
@@ -200,7 +206,7 @@ class Mesh:
             GL.glEnableVertexAttribArray(location)
             GL.glVertexAttribPointer(location, floats, GL.GL_FLOAT, GL.GL_FALSE, self._stride, ctypes.c_void_p(offset))
             offset += 4 * floats
-        self._count = 0
+        self._count: int | None = None
         self._shape = GL.GL_POINTS
         if indices is not None:
             self._shape = GL.GL_TRIANGLES if indices.shape[1] == 3 else GL.GL_LINES
@@ -216,7 +222,7 @@ class Mesh:
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
         packed = np.ascontiguousarray(vertices, np.float32)
         GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
-        if self._count:
+        if self._count is not None:
             GL.glDrawElements(self._shape, self._count, GL.GL_UNSIGNED_INT, None)
         else:
             GL.glDrawArrays(self._shape, 0, len(packed))

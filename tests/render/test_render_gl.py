@@ -166,7 +166,7 @@ def test_a_broken_shader_is_one_clear_error(
         gl.Program("plain", "broken")
 
 
-@pytest.mark.parametrize("defines", [(), ("SKIN",), ("DETAIL",), ("SKIN", "DETAIL")])
+@pytest.mark.parametrize("defines", [(), ("SKIN",), ("SKIN", "LIVE"), ("DETAIL",), ("SKIN", "LIVE", "DETAIL")])
 def test_every_variant_of_the_warp_compiles(canvas: Canvas, defines: tuple[str, ...]) -> None:
     gl.Program("warp", "warp", defines).release()
 
