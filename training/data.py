@@ -68,7 +68,7 @@ class FaceSet:
     def _decoded(self, index: int, flags: int) -> np.ndarray:
         image = cv2.imdecode(self.codes[index], flags)
         if image is None:
-            raise InputError(f"Picture {index} of faces_{self.name} cannot be decoded: fetch the data folder again.")
+            raise InputError(f"Picture {index} of the set {self.name} cannot be decoded: fetch the set again.")
         return image
 
     def labelled(self) -> np.ndarray:
