@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.jitter import calmest, completed
-from bench.smoothing import Path, delay_frames, jitter_percent
+from bench.jitter import calmest, completed, tracked
+from bench.smoothing import Path, delay_frames, jitter_percent, noisy_portrait
 from realtime.analysis.landmarks import Landmarks
+from realtime.analysis.networks import Networks
 from realtime.geometry.template import template
 from realtime.geometry.topology import KEYPOINTS, OF_66, eye_distance
+from training.peers import Ours
 
 
 def test_missing_points_lie_where_the_mean_face_has_them(rng: np.random.Generator) -> None:
@@ -46,3 +48,11 @@ def test_jitter_of_a_swinging_point_is_its_second_difference() -> None:
     points = 50 * template()[None, :, :2] + 0.5 * (-1.0) ** np.arange(20)[:, None, None]
     eye_px = float(eye_distance(points[0]))
     assert jitter_percent(points, eye_px) == pytest.approx(100 * 2 * np.sqrt(2) / eye_px)
+
+
+def test_the_filter_calms_a_still_picture_and_leaves_the_face_where_it_is() -> None:
+    networks, frames = Networks.load(threads=1), noisy_portrait(3.0, 9, 30.0)
+    raw, smoothed = (tracked(Ours(networks.landmarks), networks, frames, smooth) for smooth in (False, True))
+    assert jitter_percent(smoothed.points, raw.eye_px) < 0.5 * jitter_percent(raw.points, raw.eye_px)
+    away = np.linalg.norm(smoothed.points.mean(axis=0) - raw.points.mean(axis=0), axis=1)
+    assert away.mean() < 0.01 * raw.eye_px
