@@ -23,7 +23,7 @@ from realtime.geometry.topology import KEYPOINTS
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
-from realtime.render.overlay import text_picture
+from realtime.render.overlay import place_within, text_picture
 from realtime.timing import Split
 
 BADGE = "SYNTHETIC FACE"
@@ -161,15 +161,8 @@ class Renderer:
             self._labels[key] = gl.Texture((picture.shape[1], picture.shape[0]))
             self._labels[key].upload(picture)
         label = self._labels[key]
-        # on a very small picture the label shrinks with it
-        shrink = min(1.0, 0.9 * width / label.size[0], 0.5 * height / label.size[1])
-        w, h = label.size[0] * shrink, label.size[1] * shrink
-        place = (
-            ((width - w) / 2, letter)
-            if top
-            else (width - w - min(letter, 0.05 * width), height - h - min(letter, 0.05 * height))
-        )
-        self._canvas.place(label, (*place, w, h))
+        across, down = (0.5, 0.0) if top else (1.0, 1.0)
+        self._canvas.place(label, place_within(label.size, (width, height), letter, across, down))
 
 
 def _within(pixels: np.ndarray, limit: int) -> np.ndarray:

@@ -115,6 +115,22 @@ def test_the_frame_that_came_in_is_not_written_into(renderer: Renderer) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.parametrize("mode", [Mode.DEPTH, Mode.NORMALS, Mode.ROTATE])
+@pytest.mark.parametrize("size", [(96, 64), (40, 200), (200, 40), (480, 360)])
+def test_badge_and_legends_fit_into_small_pictures(renderer: Renderer, mode: Mode, size: tuple[int, int]) -> None:
+    """Plates are dark: on a white picture with a face too small to see they are all that shows."""
+    width, height = size
+    frame = frame_of(np.full((height, width, 3), 255, np.uint8))
+    face = posed_face(size=0.2, centre=(width / 2, height / 2))
+    plate = (renderer.draw(frame, (face,), Settings(mode, yaw=20)).frame.pixels < 200).any(axis=2)
+    rows, columns = np.nonzero(plate.any(axis=1))[0], np.nonzero(plate.any(axis=0))[0]
+    assert np.ptp(rows) < 0.55 * height
+    assert np.ptp(columns) < 0.95 * width
+    assert 0 < columns[0] < columns[-1] < width - 1, "there is a margin on either side"
+    assert rows[-1] < height - 1
+    assert plate.sum() > 50
+
+
 def test_a_notice_stands_at_the_top_middle(renderer: Renderer) -> None:
     noted = replace(FRAME, notice="The camera was lost: waiting for it.")
     with_, without = (renderer.draw(frame, (), Settings(Mode.OFF)).frame.pixels for frame in (noted, FRAME))

@@ -16,7 +16,7 @@ from realtime.geometry.topology import eye_distance
 from realtime.geometry.views import view_depth
 from realtime.render import gl
 from realtime.render.canvas import Canvas
-from realtime.render.overlay import bar_picture, text_picture
+from realtime.render.overlay import bar_picture, place_within, text_picture
 
 OPACITY = 0.8
 # Depth is coloured over this range around the mean of the landmarks, in eye distances, and named in millimetres by the
@@ -70,7 +70,7 @@ class Surface(Effect):
             texture.upload(np.ascontiguousarray(picture))
             self._legend = (letter, texture)
         texture = self._legend[1]
-        canvas.place(texture, (letter, height - letter - texture.size[1], *texture.size))
+        canvas.place(texture, place_within(texture.size, (width, height), letter, across=0.0, down=1.0))
 
 
 class Depth(Surface):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from realtime.render.overlay import bar_picture, text_picture
+from realtime.render.overlay import bar_picture, place_within, text_picture
 
 GREY = np.linspace(0, 1, 16)[:, None].repeat(3, axis=1)
 
@@ -76,3 +76,19 @@ def test_any_text_is_safe(text: str) -> None:
     if text.isprintable():
         replaced = text.encode("ascii", "replace").decode()
         np.testing.assert_array_equal(shown, text_picture([replaced], 14))
+
+
+@pytest.mark.parametrize(
+    ("size", "frame", "place", "expected"),
+    [
+        ((100, 30), (640, 480), (0.0, 1.0), (9, 441, 100, 30)),
+        ((100, 30), (640, 480), (1.0, 1.0), (531, 441, 100, 30)),
+        ((100, 30), (640, 480), (0.5, 0.0), (270, 9, 100, 30)),
+        ((100, 30), (60, 480), (1.0, 1.0), (3, 454.8, 54, 16.2)),  # 0.9 of the width
+        ((100, 30), (640, 20), (0.0, 1.0), (9, 9, 100 / 3, 10)),  # half the height
+    ],
+)
+def test_a_small_picture_shrinks_with_the_frame(
+    size: tuple[int, int], frame: tuple[int, int], place: tuple[float, float], expected: tuple[float, ...]
+) -> None:
+    assert place_within(size, frame, 9, *place) == pytest.approx(expected)
