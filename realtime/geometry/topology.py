@@ -27,6 +27,9 @@ LIPS = np.arange(48, 68)
 INNER = np.arange(17, 68)
 HAIRLINE = np.arange(68, 81)
 OUTER_EYE_CORNERS = (36, 45)
+INNER_MOUTH_CORNERS = (60, 64)
+# the landmarks a 66-point set has: all but the inner mouth corners
+OF_66 = np.delete(np.arange(LANDMARKS), INNER_MOUTH_CORNERS)
 
 # FLIP[i] is the keypoint that lands on i when the picture is mirrored left to right.
 FLIP = np.concatenate(
@@ -63,3 +66,18 @@ def eye_distance(points: np.ndarray) -> np.ndarray:
     """(...,) distance of the outer eye corners of (..., K, 2) keypoints: the yardstick of every error and size."""
     left, right = OUTER_EYE_CORNERS
     return np.asarray(np.linalg.norm(points[..., left, :2] - points[..., right, :2], axis=-1))
+
+
+def to_66(points: np.ndarray) -> np.ndarray:
+    """(..., 66, C) of (..., 68, C) landmarks: without the inner mouth corners."""
+    return points[..., OF_66, :]
+
+
+def to_68(points: np.ndarray) -> np.ndarray:
+    """(..., 68, C) of (..., 66, C) landmarks: an inner mouth corner is the mean of its two neighbours on the outer lip.
+
+    As the publication's code has it: the neighbours 49 and 59, 53 and 55 are not the outer corners themselves.
+    """
+    left, right = (points[..., pair, :].mean(axis=-2, keepdims=True) for pair in ([49, 59], [53, 55]))
+    parts = points[..., :60, :], left, points[..., 60:63, :], right, points[..., 63:, :]
+    return np.concatenate(parts, axis=-2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from realtime.geometry import topology
 from realtime.geometry.template import template
-from realtime.geometry.topology import FLIP, KEYPOINTS, LANDMARKS, eye_distance, mirror
+from realtime.geometry.topology import FLIP, KEYPOINTS, LANDMARKS, OF_66, eye_distance, mirror, to_66, to_68
 
 # The permutation as published for the 68 landmarks (SEEDS: checked to be one).
 PUBLISHED = [
@@ -67,3 +67,25 @@ def test_eye_distance_is_between_the_outer_corners_and_takes_batches() -> None:
     points[:, 45] = [[3, 4, 100], [0, 5, -7]]  # depth does not count
     np.testing.assert_allclose(eye_distance(points), [5, 5])
     assert eye_distance(points[0, :, :2]) == pytest.approx(5)
+
+
+def test_66_points_are_the_68_without_the_inner_mouth_corners() -> None:
+    points = np.random.default_rng(0).normal(size=(3, LANDMARKS, 3))
+    fewer = to_66(points)
+    assert fewer.shape == (3, 66, 3) and len(OF_66) == 66
+    again = to_68(fewer)
+    np.testing.assert_array_equal(again[:, OF_66], points[:, OF_66])
+    np.testing.assert_array_equal(to_66(again), fewer)
+
+
+def test_an_inner_mouth_corner_is_the_mean_of_its_published_neighbours() -> None:
+    numbered = np.arange(66.0)[:, None]  # each point's value is its number among the 66
+    whole = to_68(numbered)[:, 0]
+    assert whole[60] == (59 + 49) / 2 and whole[64] == (53 + 55) / 2
+    assert whole[61:64].tolist() == [60, 61, 62] and whole[65:].tolist() == [63, 64, 65]
+
+
+def test_66_and_68_mirror_alike() -> None:
+    face = template()[:LANDMARKS, :2]
+    there = to_68(to_66(mirror(face, 10.0)))
+    np.testing.assert_allclose(there, mirror(to_68(to_66(face)), 10.0), atol=1e-6)
