@@ -29,6 +29,7 @@ from training.export import load_weights
 Batch = dict[str, np.ndarray]
 Tensors = dict[str, Tensor]
 
+CHECKPOINT = "checkpoint.pt"
 WARM_UP_STEPS = 200
 LOG_EVERY = 20  # steps between two tensorboard points
 
@@ -67,7 +68,26 @@ class Optimisation:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     average: float = 0.999
+    """Share of the average kept at each step; 0 keeps the last weights alone."""
     clip: float | None = 5.0
+    nesterov: float | None = None
+    """Momentum of Nesterov's method at a constant learning rate, in place of AdamW and its cosine."""
+    adadelta: float | None = None
+    """Memory (rho) of AdaDelta at a constant learning rate, in place of AdamW and its cosine."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether the learning rate stays as it is."""
+        return self.nesterov is not None or self.adadelta is not None
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """For all weights of `model`; the run sets the learning rate."""
+        groups = _decay_groups(model, self.weight_decay)
+        if self.nesterov is not None:
+            return torch.optim.SGD(groups, lr=0.0, momentum=self.nesterov, nesterov=True)
+        if self.adadelta is not None:
+            return torch.optim.Adadelta(groups, lr=0.0, rho=self.adadelta, eps=1e-8)
+        return torch.optim.AdamW(groups, lr=0.0)
 
 
 def torch_device(name: str) -> torch.device:
@@ -147,7 +167,7 @@ class Run:
         layout = torch.channels_last if any(p.ndim == 4 for p in model.parameters()) else torch.contiguous_format
         self.model = model.to(self.device, memory_format=layout).train()
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(_decay_groups(self.model, optimisation.weight_decay), lr=0.0)
+        self.optimiser = optimisation.optimiser(self.model)
         self.options, self.optimisation = options, optimisation
         self.bfloat16 = multiplies_in_bfloat16(options.precision, self.device)
         self.folder = options.runs / name
@@ -167,7 +187,9 @@ class Run:
         return self._spent_s + time.monotonic() - self._started
 
     def learning_rate(self) -> float:
-        """Of the next step: linear warm-up, then half a cosine down to zero."""
+        """Of the next step: linear warm-up, then half a cosine down to zero; or constant."""
+        if self.optimisation.constant:
+            return self.optimisation.learning_rate
         warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         return self.optimisation.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * self.progress()))
 
@@ -212,7 +234,7 @@ class Run:
             "step": self.step,
             "seconds": self.seconds(),
         }
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / CHECKPOINT
         partial = path.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(path)
@@ -229,10 +251,15 @@ class Run:
         self._started = time.monotonic()
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run folder holds a checkpoint to resume from."""
+    return (folder / CHECKPOINT).is_file()
+
+
 def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The last checkpoint in a run folder: keys model, average, optimiser, random, step, seconds."""
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
+    path = folder / CHECKPOINT
+    if not has_checkpoint(folder):
         raise InputError(f"No checkpoint at {path}: train first, or leave out --resume.")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state

@@ -88,6 +88,19 @@ def test_the_learning_rate_warms_up_and_ends_at_zero(tmp_path: Path) -> None:
     assert int(np.argmax(rates)) in range(WARM_UP_STEPS - 2, WARM_UP_STEPS + 1)
 
 
+def test_nesterovs_method_takes_its_published_steps_at_a_constant_rate(tmp_path: Path) -> None:
+    """v ← β v + g, w ← w - lr (g + β v); without an average, the last weights are the result."""
+    method = Optimisation(1e-2, weight_decay=0.0, average=0.0, clip=None, nesterov=0.9)
+    run = Run("toy", nn.Linear(1, 1, bias=False), dataclasses.replace(OPTIONS, runs=tmp_path, steps=5), method)
+    weight, velocity = run.model.weight.item(), 0.0
+    for _ in range(5):
+        run.advance({"x": np.ones((1, 1), np.float32)}, lambda net, batch: {"loss": net(batch["x"]).square().sum() / 2})
+        velocity = 0.9 * velocity + weight
+        weight -= 1e-2 * (weight + 0.9 * velocity)
+    assert run.learning_rate() == 1e-2
+    assert run.average.weight.item() == run.model.weight.item() == pytest.approx(weight, rel=1e-5)
+
+
 def test_time_ends_a_run_without_a_step_count(tmp_path: Path) -> None:
     run = Run("toy", network(), dataclasses.replace(OPTIONS, runs=tmp_path, steps=None, minutes=0.0), Optimisation())
     assert run.progress() == 1.0 and run.learning_rate() == 0.0
