@@ -15,11 +15,10 @@ from engines.lstsq.gauge import canonical_depth
 from realtime.geometry.box import boxed, landmark_box
 from realtime.geometry.template import template
 from realtime.geometry.topology import INNER, LANDMARKS, OUTER_EYE_CORNERS, eye_distance
-from training import data
+from training import data, pairs
 from training.ict import IctFaces, ViewRanges, random_views, seen
 from training.ict_fit import IctFit
 
-ROLLS = 24  # each held-out face is paired with that many others
 ICT_FACES = 2000
 ICT_SEED = 987_654_321  # identities that training's seeds do not draw
 
@@ -41,12 +40,6 @@ class Truth:
     points: np.ndarray
     depth: np.ndarray
     eyes: np.ndarray
-
-
-def held_out_faces() -> np.ndarray:
-    """(N, 68, 2) pixels: the real faces of people kept apart."""
-    faces = data.faces_ytf()
-    return faces.points[faces.testing(), :LANDMARKS]
 
 
 def tabulate(name: str) -> None:
@@ -102,20 +95,20 @@ LIFTS: dict[str, Lift] = {"2D affine": flat, "mean face, 3D affine": mean_face}
 def keypoint_errors(lift: Lift, sources: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
     """MSE (per coordinate, of the target's box, x 10⁻³) and mean point error in percent of its eye distance."""
     points = np.concatenate([sources, lift(sources, targets)[..., None]], axis=-1).astype(np.float64)
-    affines = solve(points, targets.astype(np.float64))
-    moved = points @ affines[..., :3].swapaxes(1, 2) + affines[:, None, :, 3]
-    away = moved - targets
+    return point_errors(points, solve(points, targets.astype(np.float64)), targets)
+
+
+def point_errors(points: np.ndarray, affines: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """The two errors of `keypoint_errors` for points (B, 68, 3) moved by affines (B, 2, 4)."""
+    away = points @ affines[..., :3].swapaxes(1, 2) + affines[:, None, :, 3] - targets
     relative = np.linalg.norm(away, axis=-1).mean(axis=1) / eye_distance(targets)
     return float(1e3 * np.square(away).mean()), float(100 * relative.mean())
 
 
 def keypoint_table(network: Lift) -> Table:
     """Unpaired held-out real faces: what an affine of each lifted source leaves of the target."""
-    faces = boxed(held_out_faces()).astype(np.float32)
-    order = np.random.default_rng(0).permutation(len(faces))
-    shifts = np.linspace(1, len(faces) - 1, ROLLS).astype(int)
-    sources = np.concatenate([faces[order]] * ROLLS)
-    targets = np.concatenate([np.roll(faces[order], shift, axis=0) for shift in shifts])
+    faces = pairs.held_out()
+    sources, targets = (faces.points[index] for index in pairs.unpaired(faces))
     table = Table(title=f"{len(sources)} unpaired pairs of {len(faces)} real faces of held-out people")
     for column in ("", "MSE x 1e-3", "MSE_norm %"):
         table.add_column(column, justify="left" if not column else "right")

@@ -7,84 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import engines
-from engines.lstsq import reference
 from engines.networks.depthnet import DepthNet
 from realtime.geometry.box import boxed, landmark_box
 from realtime.geometry.template import template
 from realtime.geometry.topology import FLIP, JAW, KEYPOINTS, LANDMARKS, NOSE_TIP
-from training import depth_table, run
+from training import depth_table, pairs, run
 from training.data import ict_face
 from training.export import load_weights
 from training.ict import IctFaces, ViewRanges, random_views, rotations, seen
 from training.ict_fit import IctFit
-from training.lstsq import metric_errors, residual
 from training.recipes.depthnet import Batches, Config, loss, real_training
-
-SEED = st.integers(0, 2**32 - 1)
-
-
-def random_pair(seed: int, faces: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    sizes = (2, 1, 2)
-    source, depth, target = (rng.uniform(-0.5, 0.5, (faces, LANDMARKS, size)) for size in sizes)
-    return source, depth[..., 0], target
-
-
-def loss_of(source: np.ndarray, depth: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return residual(*(torch.from_numpy(array) for array in (source, depth, target))).numpy()
-
-
-@given(SEED)
-@settings(max_examples=25, deadline=None)
-def test_the_loss_is_the_solvers_residual(seed: int) -> None:
-    source, depth, target = random_pair(seed)
-    points = np.concatenate([source, depth[..., None]], axis=-1)
-    affines = reference.solve(points, target)
-    away = points @ affines[..., :3].swapaxes(1, 2) + affines[:, None, :, 3] - target
-    np.testing.assert_allclose(loss_of(source, depth, target), np.square(away).sum(axis=(1, 2)), rtol=1e-9)
-    np.testing.assert_allclose(loss_of(source, 3 - 2 * depth + source[..., 0], target), loss_of(source, depth, target))
-
-
-def test_its_gradient_is_the_envelopes_and_that_of_finite_differences() -> None:
-    source, depth, target = random_pair(1)
-    tensor = torch.from_numpy(depth).requires_grad_()
-    residual(torch.from_numpy(source), tensor, torch.from_numpy(target)).sum().backward()
-    assert tensor.grad is not None
-    gradient = tensor.grad.numpy()
-    points = np.concatenate([source, depth[..., None]], axis=-1)
-    affines = reference.solve(points, target)
-    rest = target - points @ affines[..., :3].swapaxes(1, 2) - affines[:, None, :, 3]
-    np.testing.assert_allclose(gradient, -2 * (rest * affines[:, None, :, 2]).sum(axis=-1), atol=1e-10)
-    step = 1e-6
-    for k in range(0, LANDMARKS, 7):
-        change = np.zeros_like(depth)
-        change[:, k] = step
-        slope = (loss_of(source, depth + change, target) - loss_of(source, depth - change, target)) / (2 * step)
-        np.testing.assert_allclose(gradient[:, k], slope, atol=1e-8)
-
-
-def test_a_flat_depth_has_a_finite_gradient() -> None:
-    source, depth, target = (torch.from_numpy(array) for array in random_pair(2))
-    flat = torch.zeros_like(depth).requires_grad_()
-    residual(source, flat, target).sum().backward()
-    assert flat.grad is not None
-    assert torch.isfinite(flat.grad).all()
-
-
-def test_metric_errors_part_what_the_loss_cannot_see() -> None:
-    source, truth, _ = random_pair(4)
-    free = 1.3 * truth + 0.2 * source[..., 0] - 0.1 * source[..., 1] + 0.4
-    tensors = [torch.from_numpy(array) for array in (source, free, truth)]
-    gauge, shape = metric_errors(*tensors)
-    np.testing.assert_allclose(shape, 0, atol=1e-15)
-    np.testing.assert_allclose(gauge, np.square(free - truth).mean(axis=1))
-    other = np.random.default_rng(5).normal(size=truth.shape)
-    gauge, shape = metric_errors(tensors[0], torch.from_numpy(other), tensors[2])
-    np.testing.assert_allclose(gauge + shape, np.square(other - truth).mean(axis=1))
 
 
 def test_the_box_holds_the_face(rng: np.random.Generator) -> None:
@@ -107,17 +41,6 @@ def test_a_turned_nose_points_where_the_sign_says(angles: tuple[float, ...], axi
 def test_a_rolled_head_tilts_clockwise() -> None:
     eyes = template()[[36, 45]] @ rotations(np.array([[0, 0, 15]]))[0].T
     assert eyes[1, 1] > eyes[0, 1]
-
-
-def test_the_network_is_free_of_a_common_shift_and_of_order() -> None:
-    torch.manual_seed(0)
-    net = DepthNet(width=16)
-    source, _, target = random_pair(3, faces=5)
-    inputs = [torch.from_numpy(array.astype(np.float32)) for array in (source, target)]
-    depth = net(*inputs)
-    assert depth.shape == (5, LANDMARKS)
-    torch.testing.assert_close(depth.mean(dim=1), torch.zeros(5), atol=1e-6, rtol=0)
-    torch.testing.assert_close(net(inputs[0][2:3], inputs[1][2:3])[0], depth[2])
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +129,7 @@ class TestRecipe:
         assert nose_in_front.mean() > 0.8, "but for profiles, real and synthetic alike"
 
     def test_held_out_people_are_not_trained_on(self, data: Path) -> None:
-        apart = {face.tobytes() for face in boxed(depth_table.held_out_faces()).astype(np.float32).round(4)}
+        apart = {face.tobytes() for face in pairs.held_out().points.round(4)}
         trained = {face.tobytes() for face in boxed(real_training()).astype(np.float32).round(4)}
         assert len(apart) > 200
         assert not apart & trained
@@ -245,7 +168,7 @@ class TestDeployed:
         assert pearson > 0.95
         assert low > 0.9
         assert inner < metric < 5, "percent of the eye distance"
-        faces = boxed(depth_table.held_out_faces()).astype(np.float32)
+        faces = pairs.held_out().points
         targets = np.roll(faces, 37, axis=0)
         errors = {
             name: depth_table.keypoint_errors(lift, faces, targets)[1]

@@ -76,7 +76,9 @@ class Batches:
     def __call__(self, step: int) -> run.Batch:
         config, count = self._config, self._config.batch_size
         rng = np.random.default_rng((config.run.seed, step))
-        kinds = (self._synthetic(rng), config.noise, 1.0), (self._varied(rng), config.noise / 2, config.fit_trust)
+        synthetic = rendered(self._faces, count, config.views, rng)
+        real = in_box(varied(self._real[rng.integers(len(self._real), size=count)], rng))
+        kinds = (synthetic, config.noise, 1.0), (real, config.noise / 2, config.fit_trust)
         parts: list[run.Batch] = []
         for (points, depth), noise, trust in kinds:
             source = noisy(points, noise, rng)
@@ -86,23 +88,23 @@ class Batches:
             parts.append({"source": source, "target": target, "depth": depth, "alone": alone, "trust": weight})
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def _synthetic(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(B, 68, 2) keypoints and (B, 68) their true depth, in box units."""
-        count = self._config.batch_size
-        faces = self._faces
-        shapes = faces.shapes(faces.random_identity(count, rng), faces.random_expression(count, rng))
-        angles, nearness = random_views(count, self._config.views, rng)
-        # people mark the contour; fitted 3D landmarks (and frontal faces) have the jaw line
-        return in_box(seen(shapes, angles, nearness, contour=rng.random(count) < 0.8)[:, :LANDMARKS])
 
-    def _varied(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Real faces (B, 68, 2) and their fitted depth (B, 68): mirrored half the time, tilted a little."""
-        points = self._real[rng.integers(len(self._real), size=self._config.batch_size)]
-        mirrored = points[:, FLIP[:LANDMARKS]] * np.array([-1, 1, 1], np.float32)
-        points = np.where(rng.random((len(points), 1, 1)) < 0.5, mirrored, points)
-        tilt = np.zeros((len(points), 3))
-        tilt[:, 2] = rng.normal(0, 10, len(points))
-        return in_box(points @ rotations(tilt).transpose(0, 2, 1))
+def rendered(faces: IctFaces, count: int, views: ViewRanges, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (count, 68, 2) of random faces and their true depth (count, 68), in box units."""
+    shapes = faces.shapes(faces.random_identity(count, rng), faces.random_expression(count, rng))
+    angles, nearness = random_views(count, views, rng)
+    # people mark the contour; fitted 3D landmarks (and frontal faces) have the jaw line
+    return in_box(seen(shapes, angles, nearness, contour=rng.random(count) < 0.8)[:, :LANDMARKS])
+
+
+def varied(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(B, 68, 2 or 3) faces in box units: mirrored half the time, tilted a little (no longer in their box)."""
+    axes = points.shape[2]
+    mirrored = points[:, FLIP[:LANDMARKS]] * np.array([-1, 1, 1], np.float32)[:axes]
+    points = np.where(rng.random((len(points), 1, 1)) < 0.5, mirrored, points)
+    tilt = np.zeros((len(points), 3))
+    tilt[:, 2] = rng.normal(0, 10, len(points))
+    return np.asarray(points @ rotations(tilt)[:, :axes, :axes].transpose(0, 2, 1))
 
 
 def in_box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
