@@ -132,7 +132,7 @@ class CudaSolver:
             points, targets, weights, ridge: as in `solve`; float32, in rows without gaps, in this GPU's memory.
             affines: (B, 2, 4) to be written.
             residuals, losses, gradients: to be written if given; shapes as in `Fit`.
-            stream: a pycuda stream (torch and TensorRT take its handle); None is CUDA's default stream.
+            stream: one that `stream` made; None is CUDA's default stream.
 
         Raises:
             EngineError: shapes, types or layout are not these, or the GPU fails.
@@ -143,6 +143,11 @@ class CudaSolver:
         pointers = [_pointer(array, shape) for array, shape in zip(arrays, shapes, strict=True)]
         with self._active("solve"):
             self._launch(pointers, faces, count, ridge, stream)
+
+    def stream(self) -> Any:
+        """A new pycuda stream on this GPU for `launch`; others wrap its `handle`."""
+        with self._active("make a stream"):
+            return self._driver.Stream()
 
     def _solve(
         self,

@@ -57,7 +57,7 @@ def build(folder: Path | None = None, nvcc: Path | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as work:
             part = Path(work) / path.name
-            command = [compiler, *_options(), "-o", part, SOURCE]
+            command = [str(compiler), *_options(), "-o", str(part), str(SOURCE)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 said = (done.stderr or done.stdout).strip().splitlines() or ["no word why"]

@@ -57,6 +57,10 @@ class Driver:
             get_attribute={"processors": PROCESSORS}.__getitem__,
         )
 
+    def Stream(self) -> Any:
+        self._called("Stream", context=True)
+        return SimpleNamespace(handle=1)
+
     def mem_alloc(self, size: int) -> int:
         self._called("mem_alloc", context=True)
         self.memory.append(np.full(size + 256, 0xFF, np.uint8))
@@ -107,9 +111,10 @@ class Function:
         ]
 
     def prepared_async_call(
-        self, grid: tuple[int, ...], block: tuple[int, ...], stream: object, *arguments: Any, shared_size: int
+        self, grid: tuple[int, ...], block: tuple[int, ...], stream: Any, *arguments: Any, shared_size: int
     ) -> None:
         self._driver._called("launch", context=True)
+        assert stream is None or stream.handle
         assert block == (32 * kernel.WARPS, 1, 1)
         faces, count = arguments[7:9]
         assert shared_size == 2 * kernel.WARPS * (6 if arguments[2] else 5) * -(-count // 4) * 16

@@ -16,10 +16,13 @@ import cuda_on_cpu
 import lstsq_warp
 import numpy as np
 import pytest
+import torch
 from lstsq_table import K, PoorFaces, Solver, SolverTable, random_faces
 
+from bench import gpu
 from engines.errors import EngineError
 from engines.lstsq import cuda, kernel, reference
+from training import lstsq, lstsq_cuda
 
 
 class TestWarp(SolverTable):
@@ -146,7 +149,7 @@ def test_arrays_on_the_gpu_stay_there(
 ) -> None:
     points, targets = random_faces(rng, 9)
     affines, losses = Array(np.zeros((9, 2, 4), np.float32)), Array(np.zeros(9, np.float32))
-    solver.launch(Array(points), Array(targets), None, 0.0, affines, losses=losses)
+    solver.launch(Array(points), Array(targets), None, 0.0, affines, losses=losses, stream=solver.stream())
     twin = lstsq_warp.fit(points, targets)
     np.testing.assert_array_equal(affines.values, twin.affines)
     np.testing.assert_array_equal(losses.values, twin.losses)
@@ -163,6 +166,70 @@ def test_arrays_of_another_kind_are_refused(solver: cuda.CudaSolver, wrong: np.n
     points, affines = np.zeros((9, K, 3), np.float32), np.zeros((9, 2, 4), np.float32)
     with pytest.raises(EngineError, match=r"they take float32 of shape \(9, 68, 2\)"):
         solver.launch(Array(points), Array(wrong), None, 0.0, Array(affines))
+
+
+class Stream:
+    """torch's, as far as the loss needs one."""
+
+    def __init__(self, waits: list[Stream]) -> None:
+        self.waits = waits
+
+    def wait_stream(self, other: Stream) -> None:
+        self.waits.append(other)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_training_loss_and_its_gradient(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, weighted: bool
+) -> None:
+    """What surrounds the kernel, on CPU tensors; the numbers against automatic differentiation in float64."""
+    waits: list[Stream] = []
+    ours, default = Stream(waits), Stream(waits)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: ours)
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda device: default)
+    monkeypatch.setattr(cuda, "solver", lambda device: Twin())
+    points, target = (torch.from_numpy(array) for array in random_faces(rng, 8, near_flat=0))
+    weights = torch.rand(8, K) if weighted else None
+    depth = points[..., 2].clone().requires_grad_()
+    loss = lstsq_cuda.residual(points[..., :2], depth, target, weights)
+    (slope,) = torch.autograd.grad((loss * torch.arange(8)).sum(), depth)
+    assert waits == [ours, default], "after what was queued, before what follows"
+
+    wide = points[..., 2].double().requires_grad_()
+    heavy = None if weights is None else weights.double()
+    truth = lstsq.residual(points[..., :2].double(), wide, target.double(), heavy)
+    torch.testing.assert_close(loss.double(), truth, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        slope.double(), torch.autograd.grad((truth * torch.arange(8)).sum(), wide)[0], rtol=0, atol=2e-5
+    )
+    with pytest.raises(EngineError, match="in depth alone"):
+        lstsq_cuda.residual(points[..., :2], depth, target.requires_grad_())
+
+
+@pytest.mark.parametrize("rival", gpu.RIVALS)
+def test_the_rivals_of_the_benchmark_solve_the_same(rng: np.random.Generator, rival: str) -> None:
+    points, targets = random_faces(rng, 5, near_flat=0)
+    solved = gpu.RIVALS[rival](torch.from_numpy(points), torch.from_numpy(targets)).mT
+    np.testing.assert_allclose(solved, reference.solve(points, targets), atol=1e-4)
+
+
+class Twin:
+    """A solver whose launch is the NumPy twin's, on tensors of the CPU."""
+
+    def launch(
+        self,
+        points: torch.Tensor,
+        targets: torch.Tensor,
+        weights: torch.Tensor | None,
+        ridge: float,
+        affines: torch.Tensor,
+        losses: torch.Tensor,
+        gradients: torch.Tensor,
+    ) -> None:
+        heavy = None if weights is None else weights.numpy()
+        fit = lstsq_warp.fit(points.detach().numpy(), targets.numpy(), heavy, ridge)
+        for result, values in ((affines, fit.affines), (losses, fit.losses), (gradients, fit.gradients)):
+            result.copy_(torch.from_numpy(values.copy()))
 
 
 def test_many_faces_share_the_blocks(solver: cuda.CudaSolver, driver: cuda_on_cpu.Driver) -> None:

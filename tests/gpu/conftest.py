@@ -1,0 +1,32 @@
+"""What needs an NVIDIA GPU: skipped, with the reason, where there is none.
+
+    python -m pytest tests/gpu
+
+needs `pip install -e ".[train,test,gpu]"` and nvcc.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from engines.lstsq import cuda, kernel
+from engines.nvidia import gpu_names
+
+
+@pytest.fixture(scope="session")
+def gpu() -> str:
+    """The first GPU's name."""
+    names = gpu_names()
+    if not names:
+        pytest.skip("there is no NVIDIA GPU")
+    if importlib.util.find_spec("pycuda") is None:
+        pytest.skip('there is a GPU, but not pycuda: pip install -e ".[gpu]"')
+    return names[0]
+
+
+@pytest.fixture(scope="session")
+def cuda_solver(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> cuda.CudaSolver:
+    """The kernel, compiled anew."""
+    return cuda.CudaSolver(fatbin=kernel.build(tmp_path_factory.mktemp("kernel")))
