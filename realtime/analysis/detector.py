@@ -15,7 +15,7 @@ from realtime.analysis.views import View, whole
 from realtime.frame import Floats, Pixels
 
 PADDING = 128.0  # the bars beside a frame that is not square; the network was trained with this grey
-THRESHOLD = 0.6
+THRESHOLD = 0.65  # the least without a false face in face-free training pictures and their close-ups
 OVERLAP = 0.3
 # A profile's eyes lie almost behind each other: below this share of the box's width their distance no longer tells
 # the tilt, and the angle is taken as if they were this far apart.

@@ -65,7 +65,7 @@ def search(networks: Networks, tracker: Tracker, pixels: Pixels, views: Sequence
     if tracker.complete or not views:
         return
     if found := tracker.unknown(networks.detector(pixels, views)):
-        tracker.adopt(first_sight(networks.landmarks, pixels, found))
+        tracker.adopt(found, first_sight(networks.landmarks, pixels, found))
 
 
 def first_sight(net: LandmarkNet, pixels: Pixels, found: Sequence[Detection]) -> Landmarks:

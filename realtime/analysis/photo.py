@@ -48,7 +48,7 @@ def analyse_photo(networks: Networks, pixels: Pixels, name: str) -> tuple[Face, 
     tracker.begin((width, height), 0.0)
     for margin in MARGINS:
         if found := tracker.unknown(_detect_with_margin(networks, pixels, margin)):
-            tracker.adopt(first_sight(networks.landmarks, pixels, found))
+            tracker.adopt(found, first_sight(networks.landmarks, pixels, found))
     if not tracker.seen:
         search(networks, tracker, pixels, close_ups(width, height))
     if not tracker.seen:

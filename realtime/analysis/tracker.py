@@ -29,6 +29,8 @@ class Rules:
     Attributes:
         start, keep: least face score and mean confidence of a new and of a known face. The score tells a face from
             most other things; those that fool it (cups, coins) have vague points.
+        agreed: least sum of a new face's mean confidence and the detector's score: a profile has vague points, but the
+            detector is sure of it, and a small face that it doubts has clear ones. What is no face is short of both.
         least_px: smaller faces are not faces.
         inside: least share of the landmarks within the frame.
         growth: largest change of size from one sight to the next.
@@ -39,8 +41,9 @@ class Rules:
         background_s: pause between searches while faces are tracked, but fewer than asked for.
     """
 
-    start: tuple[float, float] = (0.6, 0.45)
+    start: tuple[float, float] = (0.6, 0.25)
     keep: tuple[float, float] = (0.4, 0.25)
+    agreed: float = 1.1
     least_px: float = 8.0
     inside: float = 0.5
     growth: float = 1.6
@@ -155,12 +158,17 @@ class Tracker:
         new.sort(key=lambda found: -max(found.box[2:]))
         return new[: self._max_faces - len(self.seen) + SPARE]
 
-    def adopt(self, landmarks: Landmarks) -> None:
-        """Take in new faces, in the order given, as far as there are places; one near a lost track continues it."""
-        for points, confidence, score in zip(landmarks.points, landmarks.confidence, landmarks.score, strict=True):
+    def adopt(self, found: Sequence[Detection], landmarks: Landmarks) -> None:
+        """Take in new faces, `landmarks` of what was `found`, as far as there are places, the first ones first.
+
+        One near a lost track continues it.
+        """
+        results = zip(found, landmarks.points, landmarks.confidence, landmarks.score, strict=True)
+        for detection, points, confidence, score in results:
             if self.complete:
                 return
-            if not self._acceptable(points, confidence, score, self._rules.start):
+            agreed = detection.score + confidence.mean() >= self._rules.agreed
+            if not agreed or not self._acceptable(points, confidence, score, self._rules.start):
                 continue
             track = self._lost_near(points)
             if track is None:

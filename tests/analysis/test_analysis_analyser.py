@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
+from realtime.analysis.views import close_ups
 from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pixels
 from realtime.geometry.topology import HAIRLINE, LANDMARKS, NOSE_TIP, eye_distance, mirror
@@ -48,6 +49,15 @@ def canvas(portrait: Pixels, left: int, top: int = 100, size: tuple[int, int] = 
     picture = np.full((size[1] + 1000, size[0] + 1000, 3), 120, np.uint8)
     picture[top + 500 : top + 960, left + 500 : left + 900] = head
     return np.ascontiguousarray(picture[500:-500, 500:-500])
+
+
+def placed(portrait: Pixels, share: float, left: int, top: int, size: tuple[int, int] = (1280, 720)) -> Pixels:
+    """The portrait, its face `share` of 720 lines high, in a plain picture."""
+    factor = share * 720 / 91  # the face is 91 pixels high
+    small = cv2.resize(portrait, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    picture = np.full((size[1], size[0], 3), 120, np.uint8)
+    picture[top : top + len(small), left : left + small.shape[1]] = small
+    return picture
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,54 @@ def test_ten_faces_give_eight_stable_ids(ten_faces: Grid) -> None:
     distance = np.linalg.norm(centres[:, None] - ten_faces.centres, axis=2) / ten_faces.eyes
     assert distance.min(axis=1).max() < 0.3
     assert len(set(distance.argmin(axis=1))) == 8
+
+
+SMALL = [(40, 30), (620, 280), (1020, 480)]
+
+
+@pytest.mark.parametrize("place", SMALL)
+def test_a_small_face_is_found_by_the_time_every_close_up_had_its_turn(
+    portrait: Pixels, place: tuple[int, int]
+) -> None:
+    frames = [placed(portrait, 0.05, *place)] * 9
+    found, again = analyse(frames_of(frames)), analyse(frames_of(frames))
+    (face,) = found[len(close_ups(1280, 720))]
+    expected = np.array(place) + np.array([224, 132]) * 36 / 91  # the middle of the portrait's face
+    low, high = face.landmarks.min(axis=0), face.landmarks.max(axis=0)
+    np.testing.assert_allclose((low + high) / 2, expected, atol=8)
+    assert [[(face.id, face.points.tolist()) for face in faces] for faces in found] == [
+        [(face.id, face.points.tolist()) for face in faces] for faces in again
+    ]
+
+
+@pytest.mark.parametrize("place", SMALL)
+def test_a_small_face_is_found_at_once_where_no_other_frame_follows(
+    analyser: Analyser, portrait: Pixels, place: tuple[int, int]
+) -> None:
+    picture = placed(portrait, 0.05, *place)
+    (face,) = analyse(frames_of([picture]), tracked=False)[0]
+    photo, count = analyser.photo(picture, "from afar")
+    assert count == 1
+    np.testing.assert_allclose(photo.landmarks.mean(axis=0), face.landmarks.mean(axis=0), atol=4)
+
+
+def test_ten_faces_small_and_large_give_eight(portrait: Pixels) -> None:
+    picture = np.full((720, 1280, 3), 120, np.uint8)
+    head, centres, shares = portrait[30:230, 130:330], [], np.geomspace(0.05, 0.2, 10)
+    ends = [20, 150]  # of the two rows
+    for place, share in enumerate(shares):
+        side, row = round(share * 720 / 91 * 200), place % 2
+        corner = np.array([ends[row], 20 + 300 * row])
+        picture[corner[1] : corner[1] + side, corner[0] : corner[0] + side] = cv2.resize(
+            head, (side, side), interpolation=cv2.INTER_AREA
+        )
+        centres.append(corner + np.array([94, 102]) * side / 200)
+        ends[row] += side + 40
+    (faces,) = analyse(frames_of([picture]), tracked=False, max_faces=8)
+    assert len(faces) == 8
+    distance = np.linalg.norm([[face.landmarks.mean(axis=0) - centre for centre in centres] for face in faces], axis=2)
+    assert len(set(distance.argmin(axis=1))) == 8
+    assert (distance.min(axis=1) < 0.3 * 720 * shares[distance.argmin(axis=1)]).all()
 
 
 def test_a_face_leaves_is_held_and_comes_back(portrait: Pixels) -> None:

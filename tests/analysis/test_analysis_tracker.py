@@ -30,12 +30,12 @@ def seen_as(faces: Sequence[np.ndarray], score: float = 0.95, confidence: float 
     return Landmarks(points, np.full(points.shape[:2], confidence, np.float32), np.full(len(points), score, np.float32))
 
 
-def detections_of(faces: Iterable[Placed]) -> list[Detection]:
+def detections_of(faces: Iterable[Placed], score: float = 0.9) -> list[Detection]:
     found = []
     for face in faces:
         points = points_at(face)[:68]
         low, high = points.min(axis=0), points.max(axis=0)
-        found.append(Detection((*map(float, low), *map(float, high - low)), roll_of(points), 0.9))
+        found.append(Detection((*map(float, low), *map(float, high - low)), roll_of(points), score))
     return found
 
 
@@ -59,7 +59,7 @@ class Scene:
             # the detector's order is by score, not by size
             found = tracker.unknown(detections_of(faces)[::-1])
             if found:
-                tracker.adopt(seen_as([self._of(box, faces) for box in found]))
+                tracker.adopt(found, seen_as([self._of(box, faces) for box in found]))
         self.index += 1
         return tracker.faces()
 
@@ -191,6 +191,37 @@ def test_what_cannot_be_the_face_is_not_followed(landmarks: Landmarks) -> None:
 @pytest.mark.parametrize("face", [(600, 300, 3), (-60, 300, 100), (600, 800, 100)])
 def test_faces_too_small_or_outside_are_not_taken(face: Placed) -> None:
     assert Scene(Tracker()).step([face]) == ()
+
+
+@pytest.mark.parametrize(
+    ("detector", "confidence", "score", "taken"),
+    [
+        (0.9, 0.8, 0.9, True),
+        (0.45, 0.75, 0.9, True),  # small: the detector doubts it, its points are clear
+        (0.85, 0.3, 0.9, True),  # a profile
+        (0.55, 0.5, 0.99, False),  # a cup: both doubt it
+        (0.95, 0.2, 0.9, False),  # no points to speak of
+        (0.9, 0.8, 0.5, False),  # the landmark network says it is none
+    ],
+)
+def test_two_networks_decide_what_is_a_new_face(detector: float, confidence: float, score: float, taken: bool) -> None:
+    face: Placed = (600, 300, 100)
+    tracker = Tracker()
+    tracker.begin(SIZE, 0)
+    tracker.adopt(detections_of([face], detector), seen_as([points_at(face)], score, confidence))
+    assert (len(tracker.seen) == 1) is taken
+
+
+def test_close_ups_take_turns_by_the_number_of_searches() -> None:
+    tracker, turns = Tracker(), []
+    for index in range(5):
+        tracker.begin(SIZE, index / RATE)
+        assert tracker.wants_detection()
+        turns.append(tracker.searches)
+    tracker.forget()
+    tracker.begin(SIZE, 1)
+    assert tracker.wants_detection()
+    assert [*turns, tracker.searches] == [1, 2, 3, 4, 5, 1]
 
 
 def test_forgetting_starts_new_ids() -> None:
