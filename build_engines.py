@@ -1,6 +1,6 @@
 """Make the networks ready for this machine: compile them into the cache, so that the live program starts quickly.
 
-python build_engines.py            compile every network, and time it
+python build_engines.py            compile every network, and time it; with an NVIDIA GPU its kernels, too
 python build_engines.py --check    run each against its stored reference outputs
 python build_engines.py --list     what there is, and what is compiled
 """
@@ -20,6 +20,8 @@ from rich.table import Table
 
 import engines
 from engines import Engine, EngineError
+from engines.lstsq import kernel
+from engines.nvidia import gpu_names
 
 # a network is as it was when its outputs stay within this share of the reference's largest value
 TOLERANCE = 1e-3
@@ -53,13 +55,33 @@ def main(options: Options) -> int:
     if options.list:
         console.print(listed(names, options))
         return 0
-    loaded = [Loaded.load(name, options) for name in names]
-    good = True
-    if options.check:
-        table, good = checked(loaded, options)
+    loaded, failures = load_all(names, options)
+    good = not failures
+    if options.check and loaded:
+        table, good_outputs = checked(loaded, options)
+        good = good and good_outputs
         console.print(table)
-    console.print(timed(loaded, options))
-    return 0 if good else 1
+    if loaded:
+        console.print(timed(loaded, options))
+    if gpus := gpu_names():
+        try:
+            console.print(f"least squares, for {gpus[0]}: {kernel.build(kernel_folder(options))}", soft_wrap=True)
+        except EngineError as error:
+            failures.append(error)
+    for error in failures:
+        print(error, file=sys.stderr)
+    return 0 if good and not failures else 1
+
+
+def load_all(names: list[str], options: Options) -> tuple[list[Loaded], list[EngineError]]:
+    """Those networks that can be made ready, and why the others cannot."""
+    loaded, failures = [], []
+    for name in names:
+        try:
+            loaded.append(Loaded.load(name, options))
+        except EngineError as error:
+            failures.append(error)
+    return loaded, failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +167,16 @@ def listed(names: list[str], options: Options) -> Table:
         path = options.weights / f"{name}.onnx"
         kilobytes = f"{path.stat().st_size / 1e3:.0f}"
         table.add_row(name, chosen.runtime, chosen.precision, kilobytes, _age(path), size, age)
+    fatbin = kernel.fatbin(kernel_folder(options))
+    size, age = (f"{fatbin.stat().st_size / 1e3:.0f}", _age(fatbin)) if fatbin.is_file() else ("-", "-")
+    kilobytes = f"{kernel.SOURCE.stat().st_size / 1e3:.0f}"
+    table.add_row(kernel.SOURCE.name, "cuda", "float32", kilobytes, _age(kernel.SOURCE), size, age)
     return table
+
+
+def kernel_folder(options: Options) -> Path:
+    """Where the CUDA kernel is compiled into."""
+    return (options.cache or engines.cache_folder()) / "lstsq"
 
 
 def _age(path: Path) -> str:

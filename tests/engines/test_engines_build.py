@@ -11,6 +11,13 @@ import pytest
 import build_engines
 from build_engines import Options
 from engines import EngineError
+from engines.lstsq import kernel
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is compiled for a GPU this machine may have."""
+    monkeypatch.setattr(build_engines, "gpu_names", tuple)
 
 
 @pytest.fixture
@@ -57,6 +64,51 @@ def test_check_needs_references(options: Options) -> None:
     (options.weights / "fixed.check.npz").unlink()
     with pytest.raises(EngineError, match=r"fixed\.check\.npz"):
         build_engines.main(dataclasses.replace(options, check=True))
+
+
+def test_a_network_that_fails_is_explained_and_the_others_are_compiled(
+    options: Options, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (options.weights / "damaged.onnx").write_bytes(b"no network")
+    assert build_engines.main(options) == 1
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert "'damaged' cannot be read" in err
+    assert "fixed" in out
+    assert "small" in out
+
+
+def test_with_a_gpu_the_kernel_is_compiled_too(
+    options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_engines, "gpu_names", lambda: ("Some GPU",))
+    monkeypatch.setattr(kernel, "build", lambda folder: folder / "lstsq-1.fatbin")
+    assert build_engines.main(options) == 0
+    assert options.cache is not None
+    assert f"Some GPU: {options.cache / 'lstsq' / 'lstsq-1.fatbin'}" in capsys.readouterr().out
+
+    def refused(folder: Path) -> Path:
+        raise EngineError("There is no nvcc.")
+
+    monkeypatch.setattr(kernel, "build", refused)
+    assert build_engines.main(options) == 1
+    out, err = capsys.readouterr()
+    assert err == "There is no nvcc.\n"
+    assert "small" in out, "the networks are ready all the same"
+
+
+def test_list_shows_the_kernel(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
+    options = dataclasses.replace(options, list=True)
+    build_engines.main(options)
+    row = next(line for line in capsys.readouterr().out.splitlines() if "lstsq.cu" in line)
+    assert "cuda" in row
+    assert [cell.strip() for cell in row.split("│")][-3:-1] == ["-", "-"]
+    fatbin = kernel.fatbin(build_engines.kernel_folder(options))
+    fatbin.parent.mkdir(parents=True)
+    fatbin.write_bytes(bytes(5000))
+    build_engines.main(options)
+    row = next(line for line in capsys.readouterr().out.splitlines() if "lstsq.cu" in line)
+    assert [cell.strip() for cell in row.split("│")][-3:-1] == ["5", "0.0 h"]
 
 
 def test_an_empty_folder_is_one_clear_error(tmp_path: Path) -> None:
