@@ -6,7 +6,8 @@
 in vec2 source_at; // 0..1
 in vec2 live_at;   // 0..1
 in vec2 flat_at;
-in vec4 relit;
+in vec4 gain_at;
+in vec3 offset_at;
 in float opaque;
 in float faded;
 in float depth_at;
@@ -44,7 +45,8 @@ void main() {
     vec3 drawn = texture(source_picture, source_at, soften).rgb;
 #ifdef SKIN
     vec4 region = texture(regions, flat_at);
-    drawn = drawn * relit.a + relit.rgb + grain.x * noise(uvec2(gl_FragCoord.xy), uint(grain.y));
+    float luma = dot(drawn, vec3(0.299, 0.587, 0.114));
+    drawn = gain_at.a * drawn + gain_at.rgb * luma + offset_at + grain.x * noise(uvec2(gl_FragCoord.xy), uint(grain.y));
     drawn = clamp(drawn, 0.0, 1.0);
 #ifdef LIVE
     float seen_live = clamp(dot(region.rg, live_share), 0.0, 1.0);

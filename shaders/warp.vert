@@ -7,7 +7,8 @@ layout(location = 1) in vec2 source;    // pixels of the source picture
 layout(location = 2) in vec2 live;      // pixels of the live frame
 layout(location = 3) in vec2 layout_uv; // place on the flat face, 0..1
 layout(location = 4) in float trust;    // 0..1: how sure it is that skin, not a hand, is seen here
-layout(location = 5) in vec4 relight;    // rgb offset and gain of the colour: gain * source + offset
+layout(location = 5) in vec4 gains;      // rgb gains of the colour's luma, and gain of what differs from luma
+layout(location = 6) in vec3 offset;     // added to the colour
 
 uniform vec2 origin;    // of the tile, frame pixels
 uniform vec2 size;      // of the tile, frame pixels
@@ -19,7 +20,8 @@ uniform float opacity;
 out vec2 source_at; // 0..1
 out vec2 live_at;   // 0..1
 out vec2 flat_at;
-out vec4 relit;
+out vec4 gain_at;   // of the colour (a), and of its luma what is left to gain (rgb)
+out vec3 offset_at;
 out float opaque;
 out float faded;    // 0 where fading begins, 1 where it ends
 out float depth_at;
@@ -29,7 +31,8 @@ void main() {
     source_at = (source + 0.5) / source_size;
     live_at = (live + 0.5) / live_size;
     flat_at = layout_uv;
-    relit = relight;
+    gain_at = vec4(gains.rgb - gains.a, gains.a);
+    offset_at = offset;
     opaque = opacity * trust;
     faded = (layout_uv.x - side_fade.x) / (side_fade.y - side_fade.x);
     depth_at = position.z;

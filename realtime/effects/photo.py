@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.effects.relight import Tone, uncovered
+from realtime.effects.matte import matte
+from realtime.effects.relight import Tone
 from realtime.frame import Face, Floats, Pixels
 from realtime.geometry.crops import square_crop
+from realtime.geometry.mesh import face_mesh
 from realtime.geometry.topology import FLIP, mirror
+from realtime.geometry.views import texel_density
 
 # The part of a photo that is kept as texture: a square of this many landmark boxes, at most this many pixels.
 _KEPT = 2.2
@@ -25,8 +28,9 @@ class View:
         points: (81, 2) float32 keypoints in its pixels.
         depth: (81,) float32, their depth in pixels.
         yaw: how it is turned, in degrees (see `realtime.frame.Pose`).
-        tone: its light and skin.
-        clear: (V,) float32 in [0, 1] at the vertices of the face mesh: 0 where hair, a hand or background covers skin.
+        tone: its light and skin, and what covers it.
+        share: (V,) float32 in [0, 1] at the vertices of the face mesh: how much more of a place it shows than its
+            mirror image does, 0.5 where both show as much.
     """
 
     pixels: Pixels
@@ -34,7 +38,7 @@ class View:
     depth: Floats
     yaw: float
     tone: Tone
-    clear: Floats
+    share: Floats
 
     @property
     def solid(self) -> Floats:
@@ -67,12 +71,23 @@ def _view(pixels: Pixels, face: Face) -> View:
     size = int(np.clip(round(side), 64, _LIMIT))
     crop = square_crop(np.array([x + width / 2, y + height / 2]), side, 0.0, size)
     points = crop.into(face.points).astype(np.float32)
-    texture = np.ascontiguousarray(crop.cut(pixels))
+    texture = matte(np.ascontiguousarray(crop.cut(pixels)), points)
     depth = (face.depth * (size / side)).astype(np.float32)
-    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), uncovered(texture, points))
+    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), _share(points, size))
 
 
 def _mirrored(view: View) -> View:
     pixels = np.ascontiguousarray(view.pixels[:, ::-1])
     points = mirror(view.points, pixels.shape[1]).astype(np.float32)
-    return View(pixels, points, view.depth[FLIP], -view.yaw, Tone(pixels, points), uncovered(pixels, points))
+    return View(pixels, points, view.depth[FLIP], -view.yaw, Tone(pixels, points), _share(points, pixels.shape[1]))
+
+
+def _share(points: Floats, width: int) -> Floats:
+    """`View.share` of (81, 2) keypoints in a picture of a width."""
+    mesh = face_mesh()
+    shown, mirrored = (
+        np.maximum(texel_density(mesh, (mesh.weights @ each).astype(np.float32), mesh.uv), 0)
+        for each in (points, mirror(points, width))
+    )
+    share: Floats = (shown / np.maximum(shown + mirrored, 1e-6)).astype(np.float32)
+    return share

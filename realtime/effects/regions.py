@@ -19,6 +19,7 @@ _MOUTH_BLUR = 0.02
 _EDGE = 0.16
 _HAIRLINE_EDGE = 0.22  # hair grows over it on either face
 _MARGIN = 0.06
+_RIM = 0.02  # of the outline that may not be skin any more
 
 
 def eye_unit() -> float:
@@ -68,7 +69,7 @@ def feature_mask() -> Floats:
 
 def skin() -> Floats:
     """(SIZE, SIZE) float32, 1 where there is plain skin: inside the outline, with a margin, and on no feature."""
-    return np.asarray(cv2.erode(_filled(layout()[OUTLINE]), _disc(_MARGIN)) * (1 - feature_mask()), np.float32)
+    return np.asarray(cv2.erode(_filled(layout()[OUTLINE]), _disc(_RIM)) * (1 - feature_mask()), np.float32)
 
 
 def _disc(radius: float) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Colours: the drawn face takes the live face's light and skin tone, and keeps its own detail.
 
-Both faces are sampled on a coarse grid of the flat face and blurred over plain skin, in Lab, which leaves light and
-tone; the live one is averaged over time. The drawn colour is gain · (source - source's tone) + live tone, the gain
-being the ratio of the two skins' contrasts, clamped. (Reinhard et al. 2001, made local.)
+Both faces are sampled on a coarse grid of the flat face and blurred over plain skin, which leaves light and tone; the
+live one is averaged over time. What the drawn face adds to its own tone is scaled by the ratio of the two tones, as
+light on a surface scales: black stays black, and what is grey, a beard say, stays grey on skin of any colour.
+(Reinhard et al. 2001 made local; the ratio is the quotient image of Shashua and Riklin-Raviv 2001.)
 """
 
 from __future__ import annotations
@@ -19,30 +20,44 @@ from realtime.geometry.thin_plate import thin_plate_weights
 from realtime.geometry.topology import BROWS
 
 GRID = 32
-# Of L, a, b: light changes across a face; its tone hardly does, and a beard must not be given the colour of skin.
-_BLUR_CELLS = (5.0, 14.0, 14.0)
+# Of L, a, b: light changes across a face; its tone changes less.
+_BLUR_CELLS = (4.0, 8.0, 8.0)
 _MEMORY_S = 0.3
-_GAIN = (0.7, 1.4)
-# Weights of the Lab axes, and the distances from the skin's median where covering begins and is certain.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # as in shaders/warp.frag
+_CONTRAST = (0.6, 1.1)  # more contrast than the photo has is blotches more than features
+_DARKEST = 0.12  # of a photo's skin: what is darker is noise, of which no more than this is made
+_COLOUR = (0.25, 2.0)
+_BLUSH = 0.7  # share of the photo's differences in colour that is kept: all of them would be blotches on paler skin
+# To tell what is not skin, dark and light skins are first brought to this luma. Then: weights of the Lab axes, and the
+# distances from the skin's median where covering begins and is certain.
+_SKIN_LUMA = 0.55
 _COVER_AXES = np.array([0.5, 1.0, 1.0], np.float32)
 _COVERED = (18.0, 30.0)
+_FOREIGN = (14.0, 24.0)  # the same, for what may lie on a face but says nothing of its light: a beard
 
 
 class Tone:
-    """Light, tone and contrast of a face.
+    """What a picture tells of a face's skin and light.
 
     Attributes:
-        low: (GRID, GRID, 3) float32 Lab, blurred over skin.
-        contrast: standard deviation of L over skin after `low` is taken away.
+        low: (GRID, GRID, 3) float32 RGB in 0..1, blurred over plain skin.
+        contrast: standard deviation of luma over plain skin, relative to `low`.
+        clear: (V,) float32 in [0, 1] at the face mesh's vertices: 0 where something that is not skin covers the face.
+            Told by colour alone: cells of the grid, features aside, whose Lab colour is far from the skin's median.
+            Lightness counts half, for one side of a face may lie in shadow.
     """
 
     def __init__(self, pixels: Pixels, points: Floats) -> None:
         """Measure (H, W, 3) RGB `pixels` with (81, 2) keypoints."""
-        lab = _sampled(pixels, points)
-        weight = _skin()
-        self.low = _smooth(lab, weight)
-        detail = (lab - self.low)[..., 0]
+        colours = _sampled(pixels, points)
+        distance = _unlikeness(colours)
+        weight = _skin() * (1 - _rising(distance, *_FOREIGN)) + 1e-4 * _skin()
+        self.low = _rgb(_smooth(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), weight))
+        detail = (colours @ _LUMA) / np.maximum(self.low @ _LUMA, 1e-2) - 1
         self.contrast = float(np.sqrt((weight * detail**2).sum() / weight.sum()))
+        covered = _rising(distance, *_COVERED) * _beside_features()
+        covered = cv2.dilate(covered, np.ones((3, 3), np.uint8)) * _beside_features()
+        self.clear = 1 - _at_vertices(cv2.GaussianBlur(covered, (0, 0), 0.8))
 
 
 class Relight:
@@ -53,21 +68,32 @@ class Relight:
         self._contrast = 0.0
         self._time = 0.0
 
-    def transfer(self, tone: Tone, source: Tone, time_s: float) -> Floats:
-        """(V, 4) float32 for each vertex of the face mesh: RGB offset in 0..1, and gain (see shaders/warp.vert).
-
-        Args:
-            tone: of the live face, now.
-            source: of the face that is drawn.
-            time_s: media time; tones of the last 0.3 s are averaged.
-        """
+    def follow(self, tone: Tone, time_s: float) -> None:
+        """Take in the live face's tone of now; those of the last 0.3 s of media time are averaged."""
         share = 1.0 if self._low is None else float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
         self._low = tone.low if self._low is None else self._low + share * (tone.low - self._low)
         self._contrast += share * (tone.contrast - self._contrast)
         self._time = time_s
-        gain = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_GAIN))
-        offset = _rgb(self._low) - gain * _rgb(source.low)
-        return np.column_stack([_at_vertices(offset), np.full(len(face_mesh().uv), gain, np.float32)])
+
+    def transfer(self, source: Tone) -> Floats:
+        """(V, 7) float32 for each vertex of the face mesh, see `Warp.relight`. `follow` came first.
+
+        Args:
+            source: tone of the face that is drawn.
+        """
+        assert self._low is not None
+        _, colour = _split(self._low)
+        source_luma, source_colour = _split(source.low)
+        contrast = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_CONTRAST))
+        # what is brighter or darker than the skin has the live skin's colour; what differs in colour differs as much
+        # in relation to the skin as it did in the photo
+        light = contrast / np.maximum(source_luma, _DARKEST)
+        alike = (colour * source_colour).sum(axis=-1, keepdims=True)
+        strength = (source_colour**2).sum(axis=-1, keepdims=True)
+        tint = _BLUSH * np.clip(alike / np.maximum(strength, 1e-5), *_COLOUR)
+        gain = light * self._low - tint * source_colour / np.maximum(source_luma, _DARKEST)
+        offset = (1 - light * source_luma) * self._low
+        return _at_vertices(np.dstack([gain, tint, offset]))
 
 
 class Fringe:
@@ -80,26 +106,21 @@ class Fringe:
         self._clear: Floats | None = None
         self._time = 0.0
 
-    def clear(self, pixels: Pixels, points: Floats, time_s: float) -> Floats:
+    def clear(self, tone: Tone, time_s: float) -> Floats:
         """(V,) float32 in [0, 1] at the face mesh's vertices, 0 under hair, averaged over 0.3 s of media time."""
-        now = 1 - (1 - uncovered(pixels, points)) * _above_brows()
+        now = 1 - (1 - tone.clear) * _above_brows()
         share = float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
         clear = now if self._clear is None else self._clear + share * (now - self._clear)
         self._clear, self._time = clear.astype(np.float32), time_s
         return self._clear
 
 
-def uncovered(pixels: Pixels, points: Floats) -> Floats:
-    """(V,) float32 in [0, 1] at the face mesh's vertices: 0 where something that is not skin covers the face.
-
-    Told by colour alone: cells of the grid, features aside, whose Lab colour is far from the skin's median. Lightness
-    counts half, for one side of a face may lie in shadow.
-    """
-    lab = _sampled(pixels, points)
-    middle = np.median(lab[_skin() > 0.5], axis=0)
-    distance = np.linalg.norm((lab - middle) * _COVER_AXES, axis=-1)
-    covered = np.clip((distance - _COVERED[0]) / (_COVERED[1] - _COVERED[0]), 0, 1) * _beside_features()
-    return 1 - _at_vertices(cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.8))
+def _unlikeness(colours: Floats) -> Floats:
+    """(GRID, GRID) how far RGB colours of the flat face are from the skin's median, in Lab."""
+    plain = _skin() > 0.5
+    level = float(np.median(colours[plain] @ _LUMA))
+    lab = cv2.cvtColor(np.minimum(colours * (_SKIN_LUMA / max(level, 0.02)), 1), cv2.COLOR_RGB2LAB)
+    return np.asarray(np.linalg.norm((lab - np.median(lab[plain], axis=0)) * _COVER_AXES, axis=-1), np.float32)
 
 
 def _at_vertices(grid: np.ndarray) -> np.ndarray:
@@ -135,10 +156,11 @@ def _skin() -> Floats:
 
 
 def _sampled(pixels: Pixels, points: Floats) -> Floats:
+    """(GRID, GRID, 3) RGB in 0..1 of the flat face."""
     at = (_grid_weights() @ points.astype(np.float32)).reshape(GRID, GRID, 2)
     at = np.clip(at, -1, [pixels.shape[1], pixels.shape[0]]).astype(np.float32)
     colours = cv2.remap(pixels, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+    return np.asarray(colours / np.float32(255), np.float32)
 
 
 def _smooth(lab: Floats, weight: Floats) -> Floats:
@@ -154,3 +176,13 @@ def _blurred(values: Floats, weight: Floats, cells: float) -> Floats:
 
 def _rgb(lab: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB))
+
+
+def _split(rgb: Floats) -> tuple[Floats, Floats]:
+    """(..., 1) luma of RGB colours, and (..., 3) what differs from it."""
+    luma = (rgb @ _LUMA)[..., None]
+    return luma, rgb - luma
+
+
+def _rising(value: Floats, low: float, high: float) -> Floats:
+    return np.asarray(np.clip((value - low) / (high - low), 0, 1), np.float32)

@@ -37,8 +37,11 @@ _SIDE_FADE_DEG = (30.0, 55.0)
 _TRUST = (0.08, 0.25)
 # A surface stretched more than tenfold is transparent, less than twofold opaque.
 _STRETCH_FADE = (0.1, 0.5)
-# A photo turned further than this shows too little of its far side: its mirror image is drawn beneath.
+# A photo turned further than this shows too little of its far side: its mirror image is drawn beneath, and shows where
+# it has this much more of the face (`View.share`), the more the further the live head is from the photo's pose.
 _ONE_SIDED_DEG = 15.0
+_SHARE_FADE = (0.3, 0.45)
+_POSE_FADE_DEG = (5.0, 20.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -61,7 +64,6 @@ class _Track:
 class _Look:
     """How a drawn face is made to belong to the frame; the same for all its layers. Fields as in `Warp`."""
 
-    relight: Floats
     clear: Floats
     soften: float
     grain: tuple[float, float]
@@ -111,27 +113,27 @@ class Swap(Effect):
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         _choose_view(track, face.pose.yaw)
         look = self._look(track, frame, face, affines[track.view])
-        for index, opacity in self._layers(track):
+        for place, (index, opacity) in enumerate(self._layers(track)):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            canvas.warp(self._surface(views[index], affines[index], points, face, look, opacity))
+            canvas.warp(self._surface(track, views[index], affines[index], points, face, look, opacity, place == 0))
         view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
 
     def _look(self, track: _Track, frame: Frame, face: Face, affine: Floats) -> _Look:
         view = track.person.views[track.view]
-        relight = track.relight.transfer(Tone(frame.pixels, face.points), view.tone, frame.time_s)
-        clear = track.fringe.clear(frame.pixels, face.points, frame.time_s)
+        tone = Tone(frame.pixels, face.points)
+        track.relight.follow(tone, frame.time_s)
+        clear = track.fringe.clear(tone, frame.time_s)
         track.sharpness.look(frame.pixels, face.points)
         soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affine))))
-        return _Look(relight, clear, soften, (grain, float(frame.index % _SEEDS)))
+        return _Look(clear, soften, (grain, float(frame.index % _SEEDS)))
 
     def _layers(self, track: _Track) -> list[tuple[int, float]]:
         """Views to draw, with their opacity, the lowest first."""
         fading = track.fade / _FADE_FRAMES
         layers = [(track.view, 1.0)] if fading >= 1 else [(track.previous, 1.0), (track.view, fading)]
         lowest = layers[0][0]
-        one_sided = abs(track.person.views[lowest].yaw) > _ONE_SIDED_DEG
-        return [(lowest ^ 1, 1.0), *layers] if one_sided else layers  # views come in pairs, see `Person`
+        return [(lowest ^ 1, 1.0), *layers] if _one_sided(track.person.views[lowest]) else layers  # pairs: see `Person`
 
     def _geometry(
         self, track: _Track, index: int, affine: Floats, face: Face, time_s: float, settings: Settings
@@ -144,21 +146,34 @@ class Swap(Effect):
         points = (placed + moved @ affine[:, :3].T).astype(np.float32)
         return match_mouth(points, face.points, min(settings.expression, 1.0))
 
-    def _surface(self, view: View, affine: Floats, points: Floats, face: Face, look: _Look, opacity: float) -> Warp:
+    def _surface(
+        self,
+        track: _Track,
+        view: View,
+        affine: Floats,
+        points: Floats,
+        face: Face,
+        look: _Look,
+        opacity: float,
+        beneath: bool,
+    ) -> Warp:
         weights = self._mesh.weights
         source, position = weights @ view.points, weights @ points
         scale = _scale(affine)
         stretch = texel_density(self._mesh, source, position) * scale
         trust = _smoothstep(*_TRUST, weights @ face.confidence) * _smoothstep(*_STRETCH_FADE, stretch)
+        if _one_sided(view) and not beneath:
+            turned = _smoothstep(*_POSE_FADE_DEG, abs(view.yaw - face.pose.yaw))
+            trust *= 1 - turned * (1 - _smoothstep(*_SHARE_FADE, view.share))
         return Warp(
             self._mesh,
             np.column_stack([position, view_depth(affine, weights @ view.solid)]),
             source,
             self._texture(view),
             live=weights @ face.points,
-            trust=trust * view.clear * look.clear,
+            trust=trust * view.tone.clear * look.clear,
             regions=self._regions,
-            relight=look.relight,
+            relight=track.relight.transfer(view.tone),
             density=1 / scale,
             live_share=(float(self._live_eyes), float(self._live_mouth)),
             openings=self._openings,
@@ -210,6 +225,10 @@ def _fitting(person: Person, now: int, yaw: float) -> int:
     misfit = [abs(view.yaw - yaw) for view in person.views]
     best = int(np.argmin(misfit))
     return best if misfit[now] - misfit[best] > _HYSTERESIS_DEG else now
+
+
+def _one_sided(view: View) -> bool:
+    return abs(view.yaw) > _ONE_SIDED_DEG
 
 
 def _scale(affine: Floats) -> float:

@@ -23,8 +23,8 @@ from realtime.timing import Split
 # The largest side of a tile; a face that is larger in the frame is drawn at a lower resolution.
 TILE_LIMIT = 1024
 _TILE_STEP = 64
-_WARPED = (3, 2, 2, 2, 1, 4)  # position, source, live, layout uv, trust, relight: see shaders/warp.vert
-_UNCHANGED = np.array([0, 0, 0, 1], np.float32)
+_WARPED = (3, 2, 2, 2, 1, 4, 3)  # position, source, live, layout uv, trust, relight: see shaders/warp.vert
+_UNCHANGED = np.array([1, 1, 1, 1, 0, 0, 0], np.float32)
 _PAINTED = (3, 4)  # position, colour: see shaders/paint.vert
 
 
@@ -41,7 +41,8 @@ class Warp:
         trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
         regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
             and what goes with it (relight, live, live_share, side_fade, grain) plays no part.
-        relight: (V, 4) float32, RGB offset in 0..1 and gain of the colour; None changes nothing.
+        relight: (V, 7) float32, RGB gains of the source's luma, gain of its difference from luma, RGB offset in 0..1;
+            None changes nothing.
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
         openings: (T,) bool, the triangles that eyes or inner mouth reach into; None: all of them may. Looking the live
@@ -290,7 +291,7 @@ def _vertices(warp: Warp) -> Floats:
     count = len(warp.position)
     live = warp.source if warp.live is None else warp.live
     trust = np.ones(count, np.float32) if warp.trust is None else warp.trust
-    relight = np.broadcast_to(_UNCHANGED, (count, 4)) if warp.relight is None else warp.relight
+    relight = np.broadcast_to(_UNCHANGED, (count, 7)) if warp.relight is None else warp.relight
     return np.column_stack([warp.position, warp.source, live, warp.mesh.uv, trust, relight]).astype(np.float32)
 
 

@@ -13,7 +13,7 @@ import engines
 from realtime.analysis.lift import lift
 from realtime.controls import Mode, Settings
 from realtime.effects.photo import person
-from realtime.effects.relight import uncovered
+from realtime.effects.relight import Tone
 from realtime.effects.rotate import Frontalise, Rotate
 from realtime.effects.swap import Swap
 from realtime.frame import Face, Pixels
@@ -87,6 +87,6 @@ def test_turning_by_nothing_keeps_a_photograph(canvas: Canvas, faces: list[tuple
 
 def test_plain_faces_are_mostly_uncovered(faces: list[tuple[Pixels, Face]]) -> None:
     middle = np.linalg.norm(face_mesh().uv - 0.5, axis=1) < 0.3
-    shares = [float((uncovered(pixels, face.points)[middle] > 0.8).mean()) for pixels, face in faces]
+    shares = [float((Tone(pixels, face.points).clear[middle] > 0.8).mean()) for pixels, face in faces]
     assert np.median(shares) > 0.9
     assert min(shares) > 0.5

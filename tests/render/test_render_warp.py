@@ -158,7 +158,9 @@ def _skin_truth(
     at = raster.carry(warp.mesh.uv) * [regions.shape[1], regions.shape[0]] - 0.5
     eyes, mouth, edge, _ = np.moveaxis(sample(regions, at) / 255, -1, 0)
     lit = raster.carry(warp.relight)
-    colour = np.clip(sample(source, raster.carry(warp.source)) / 255 * lit[..., 3:] + lit[..., :3], 0, 1) * 255
+    drawn = sample(source, raster.carry(warp.source)) / 255
+    luma = drawn @ [[0.299], [0.587], [0.114]]
+    colour = np.clip(luma * lit[..., :3] + (drawn - luma) * lit[..., 3:4] + lit[..., 4:], 0, 1) * 255
     share = np.clip(eyes * warp.live_share[0] + mouth * warp.live_share[1], 0, 1)[..., None]
     if warp.openings is not None:
         share = share * warp.openings[raster.triangle][..., None]
@@ -190,7 +192,9 @@ def test_skin_is_lit_feathered_and_lets_the_live_face_through(canvas: Canvas, nu
     picture, live = smooth_picture(rng, (side, side)), smooth_picture(rng, size, 20, 250)
     regions = np.dstack([smooth_picture(rng, (256, 256), 0, 255), np.full((256, 256), 255, np.uint8)])
     position, _ = _placed(source, Pose(20, 0, 0), size, fill=0.45)
-    relight = np.column_stack([0.15 * np.sin(9 * MESH.uv), 0.1 * MESH.uv[:, 0], 0.8 + 0.5 * MESH.uv[:, 1]])
+    across, down = MESH.uv.T
+    gains = [0.8 + 0.5 * down, 1.1 - 0.3 * across, 0.9 + 0.2 * across, 0.5 + across]
+    relight = np.column_stack([*gains, 0.15 * np.sin(9 * MESH.uv), 0.1 * across])
     masks, texture = gl.Texture((256, 256)), texture_of(picture)
     masks.upload(regions)
     warp = Warp(
@@ -224,7 +228,7 @@ def test_without_regions_what_goes_with_them_plays_no_part(canvas: Canvas, rng: 
     position, _ = _placed(source, FRONTAL, size)
     texture = texture_of(smooth_picture(rng, (128, 128)))
     plain = Warp(MESH, position, MESH.weights @ source[:, :2], texture)
-    lit = np.full((len(MESH.uv), 4), 0.5, np.float32)
+    lit = np.full((len(MESH.uv), 7), 0.5, np.float32)
     fancy = Warp(MESH, position, plain.source, texture, relight=lit, live_share=(1, 1), side_fade=(0, 0.1, 1))
     pictures = []
     for warp in (plain, fancy):
