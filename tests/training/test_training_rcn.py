@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from engines.networks.rcn import KEYPOINTS, RCN, SIZE
+from engines.networks.rcn import KEYPOINTS, RCN, SIZE, pixel_numbers
 from engines.networks.rcn_denoising import Denoiser
 from realtime.frame import Pixels
 from realtime.geometry.template import template
@@ -257,13 +257,19 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(made, recipe: str, tmp_pat
         assert torch.equal(value, resumed.state_dict()[key])
 
 
-def test_training_lowers_the_loss(tmp_path: Path, rng: np.random.Generator) -> None:
-    config = rcn.Config(batch_size=4, rotation=0.0, recipe="ours")
+@pytest.mark.parametrize("which", ["network", "denoiser"])
+def test_training_lowers_the_loss(which: str, tmp_path: Path, rng: np.random.Generator) -> None:
     prepare(OPTIONS)
-    model, batch = RCN(8), rcn.Samples(config, a_set(rng, 2))(0)
+    if which == "network":
+        config = rcn.Config(batch_size=4, rotation=0.0)
+        model, batch, loss = RCN(8), rcn.Samples(config, a_set(rng, 2))(0), partial(rcn.loss, config)
+    else:
+        points = face(rng)[None]
+        samples = rcn_denoising.Samples(rcn_denoising.Config(batch_size=4, rotation=0.0), points)
+        model, batch, loss = Denoiser(kernel=45, width=6), samples(0), partial(rcn_denoising.loss, 0.0)
     optimisation = Optimisation(learning_rate=0.5, weight_decay=0.0)  # warm-up: the first steps take 1/200 of it
     run = Run("toy", model, dataclasses.replace(OPTIONS, steps=1000, runs=tmp_path), optimisation)
-    losses = [float(run.advance(batch, partial(rcn.loss, config))["per_point"]) for _ in range(12)]
+    losses = [float(run.advance(batch, loss)["per_point"]) for _ in range(12)]
     assert losses[0] == pytest.approx(np.log(SIZE**2), abs=0.1)  # nothing is known at the start
     assert losses[-1] < losses[0] - 0.5
 
@@ -294,6 +300,28 @@ def test_the_estimator_reads_soft_and_hard_in_the_pixels_of_the_photo(rng: np.ra
         error = np.linalg.norm(found.points[1, :LANDMARKS] - truth, axis=1).mean() / eye_distance(truth)
         assert least <= error < most
         assert (found.confidence[:, :LANDMARKS] > 0.9).all() and not found.confidence[:, LANDMARKS:].any()
+
+
+class Sure(nn.Module):
+    """In place of the denoiser: keeps what it was given, and is sure of pixels two to the right."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.given = pixels
+        return 50.0 * nn.functional.one_hot(pixels + 2, SIZE**2).float().unflatten(2, (SIZE, SIZE))
+
+
+def test_the_joint_model_gives_the_denoiser_the_highest_pixels_and_adds_the_logarithms(
+    rng: np.random.Generator,
+) -> None:
+    faces, denoiser = a_set(rng, 1), Sure()
+    truth = faces.points[0, :LANDMARKS]
+    drawn = face_square(truth).into(truth)
+    estimator = Published(Painter(drawn), denoiser, hard=True)  # type: ignore[arg-type]
+    crop = estimator.crop(truth)
+    found = estimator(faces.picture(0), [crop]).points[0, :LANDMARKS]
+    assert torch.equal(denoiser.given[0], pixel_numbers(torch.from_numpy(drawn)))
+    np.testing.assert_allclose(crop.into(found), np.rint(drawn) + np.array([2, 0]), atol=1e-3)
+    assert "denoising" in estimator.name
 
 
 def test_errors_from_true_boxes_by_both_yardsticks(rng: np.random.Generator) -> None:
