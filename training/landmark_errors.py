@@ -127,8 +127,10 @@ def _groups(groups: Groups) -> list[str]:
         "## Who it works worse for",
         "Mean error over 66 points, boxes from the detector, with 95 % bootstrap intervals over people. Yaw is "
         "DepthNet's, from the true points. Skin tone is the apparent one: the Individual Typology Angle of the cheeks "
-        "as the picture shows them, the median over a person's pictures. Light, exposure, white balance and make-up "
-        "count as skin; colourless pictures are left out. It says nothing of a person's origin.",
+        "as the picture shows them, the median over a person's pictures; colourless pictures are left out. Light, "
+        "exposure, white balance and make-up count as skin: looked at by eye, the darkest class holds people of dark "
+        "skin and people of light skin in poor light in about equal parts. So it tells how the network does where a "
+        "face appears dark, no more, and nothing of a person's origin.",
         group_table(groups),
         "![Error by yaw and by apparent skin tone](landmarks_groups.png)",
     ]
