@@ -89,12 +89,18 @@ class Batches:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def rendered(faces: IctFaces, count: int, views: ViewRanges, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (count, 68, 2) of random faces and their true depth (count, 68), in box units."""
+def rendered(
+    faces: IctFaces, count: int, views: ViewRanges, rng: np.random.Generator, jaw_line: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (count, 68, 2) of random faces and their true depth (count, 68), in box units.
+
+    People mark the contour, as four in five of these faces have it; fitted 3D landmarks are on the jaw line, as all are
+    if `jaw_line` says so.
+    """
     shapes = faces.shapes(faces.random_identity(count, rng), faces.random_expression(count, rng))
     angles, nearness = random_views(count, views, rng)
-    # people mark the contour; fitted 3D landmarks (and frontal faces) have the jaw line
-    return in_box(seen(shapes, angles, nearness, contour=rng.random(count) < 0.8)[:, :LANDMARKS])
+    contour = np.zeros(count, bool) if jaw_line else rng.random(count) < 0.8
+    return in_box(seen(shapes, angles, nearness, contour=contour)[:, :LANDMARKS])
 
 
 def varied(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
