@@ -16,6 +16,8 @@ from realtime.frame import Pose
 from realtime.geometry.template import template
 from realtime.geometry.topology import LANDMARKS, NOSE_TIP, OF_66, to_68
 from training.readers import aflw2000, threedfaw, w300
+from training.recipes import depth_protocol
+from training.tables.protocol import PER_SUBSET, SUBSETS
 
 PARTS = {"afw": 1, "helen/trainset": 2, "lfpw/trainset": 1, "helen/testset": 1, "lfpw/testset": 2, "ibug": 1}
 
@@ -250,3 +252,39 @@ def test_3dfaw_names_the_file_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "valid_img" / "face0.jpg").unlink()
     with pytest.raises(InputError, match=r"face0 has landmarks but no photo"):
         threedfaw.read(tmp_path, "test")
+
+
+def test_the_depth_protocol_takes_75_faces_of_each_kind_from_either_set(tmp_path: Path) -> None:
+    yaws = np.concatenate([np.linspace(side - 10, side + 10, 80) for side in (0.0, 40.0, -40.0)])
+    heads = np.stack(write_aflw2000(tmp_path, yaws.tolist()))
+    protocol = depth_protocol.of_aflw2000(tmp_path)
+    assert protocol.points.shape == (3 * PER_SUBSET, LANDMARKS, 3)
+    for side, points in zip((-40, 0, 40), protocol.points.reshape(3, PER_SUBSET, LANDMARKS, 3), strict=True):
+        own = heads[np.abs(yaws - side) <= 10] / 450
+        apart = np.abs(points[:, None] - own).max(axis=(2, 3)).min(axis=1)
+        assert apart.max() < 1e-9
+
+    root = tmp_path / "3dfaw"
+    root.mkdir()
+    write_threedfaw(root, towards_camera=True)
+    names = ("face0", "face1", "face2")
+    looks = ("left", "center", "right")
+    listed = root / "list_valid_test.txt"
+    listed.write_text("face0,test,left\n")
+    with pytest.raises(InputError, match="1 looking left, 0 looking front, 0 looking right"):
+        depth_protocol.of_threedfaw(root)
+    lines = []
+    for name, side in zip(names, looks, strict=True):
+        for number in range(PER_SUBSET):
+            for folder, ending in (("valid_lm", "_lm.csv"), ("valid_img", ".jpg")):
+                (root / folder / f"{name}_{number}{ending}").symlink_to(root / folder / f"{name}{ending}")
+            lines.append(f"{name}_{number},test,{side}")
+    listed.write_text("\n".join(reversed(lines)))
+    protocol = depth_protocol.of_threedfaw(root)
+    noses = protocol.points.reshape(3, PER_SUBSET, LANDMARKS, 3)[:, :, NOSE_TIP, 0]
+    assert (noses[0] < noses[1]).all() and (noses[1] < noses[2]).all() and SUBSETS == ("left", "front", "right")
+
+
+def test_the_depth_protocol_wants_a_set() -> None:
+    with pytest.raises(InputError, match="--aflw2000"):
+        depth_protocol.train(depth_protocol.Config())
