@@ -10,6 +10,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from training.folding import fold_constants
+
 OPSET = 17
 
 
@@ -41,7 +43,7 @@ def export(
         training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fuse the norms into nameless weights
         do_constant_folding=False,
     )
-    _part_shared_weights(path)
+    _tidy(path)
     with torch.no_grad():
         answers = module(*tensors)
     answers = answers if isinstance(answers, tuple) else (answers,)
@@ -58,8 +60,9 @@ def load_weights(module: nn.Module, path: Path) -> nn.Module:
     return module.eval()
 
 
-def _part_shared_weights(path: Path) -> None:
-    """The exporter stores equal weights once and refers to them; here each gets its own initialiser again."""
+def _tidy(path: Path) -> None:
+    """The exporter stores equal weights once and refers to them; here each gets its own initialiser again. And what it
+    leaves to be computed of sizes and indices becomes numbers."""
     model = onnx.load(path)
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
@@ -69,5 +72,4 @@ def _part_shared_weights(path: Path) -> None:
         twin.name = node.output[0]
         graph.initializer.append(twin)
         graph.node.remove(node)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    onnx.save(fold_constants(model), path)
