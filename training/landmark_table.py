@@ -22,7 +22,7 @@ from realtime.geometry.topology import INNER, JAW, LANDMARKS, NOSE_TIP, OF_66, e
 from training import data
 from training.augment import degraded, moved_crop
 from training.detector_table import iou
-from training.peers import MIRROR, Estimator, averaged, second_look
+from training.peers import MIRROR, Estimator, second_look, with_mirror
 from training.scenes import box_of
 from training.tables.markdown import markdown
 
@@ -113,7 +113,7 @@ def offsets_by_detector(
         for estimator in estimators:
             both: Sequence[np.ndarray] = (np.full((LANDMARKS, 2), np.inf),) * 2
             if found:
-                both = averaged(estimator, picture, second_look(estimator, picture, found))
+                both = with_mirror(estimator, picture, second_look(estimator, picture, found))
             for name, seen in zip((estimator.name, estimator.name + MIRROR), both, strict=True):
                 rows[name].append(_relative(seen, points))
     return {name: np.array(offsets) for name, offsets in rows.items()}

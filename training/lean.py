@@ -1,9 +1,9 @@
 """The labels of every set lie to the image right of what they mark, by one to three percent of the eye distance.
 
 Measured in the training pictures as the mean x distance from labels to PFLD's points averaged with those of the
-mirrored picture, which cannot lean to a side (`peers.averaged`; 51 inner points, over 110 pictures each, standard error
-0.04 to 0.18 %); OpenSeeFace and ours agree. Why is not known. It matters twice: a mirrored crop has the lean the other
-way round, so that training with both asks for two answers; and sets that lean differently contradict each other.
+mirrored picture, which cannot lean to a side (`peers.with_mirror`; 51 inner points, over 110 pictures each, standard
+error 0.04 to 0.18 %); OpenSeeFace and ours agree. Why is not known. It matters twice: a mirrored crop has the lean the
+other way round, so that training with both asks for two answers; and sets that lean differently contradict each other.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def second_look(estimator: Estimator, pixels: Pixels, found: Detection) -> Crop:
     return estimator.crop(estimator(pixels, [estimator.crop_of_box(found)]).points[0])
 
 
-def averaged(estimator: Estimator, pixels: Pixels, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+def with_mirror(estimator: Estimator, pixels: Pixels, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
     """(81, 2) points as they are, and averaged with those of the mirrored picture."""
     width = pixels.shape[1]
     straight = estimator(pixels, [crop]).points[0]

@@ -10,7 +10,7 @@ import pytest
 from realtime.geometry.topology import HAIRLINE, INNER, eye_distance
 from training import data as sets
 from training.lean import LEAN, leaning
-from training.peers import averaged, load_peers
+from training.peers import load_peers, with_mirror
 
 
 def test_moved_labels_agree_with_a_mirror_symmetric_network(data: Path) -> None:
@@ -20,7 +20,7 @@ def test_moved_labels_agree_with_a_mirror_symmetric_network(data: Path) -> None:
     away = []
     for row in faces.training()[::90]:
         points = straight.points[row]
-        found = averaged(pfld, faces.picture(row), pfld.crop(points))[1]
+        found = with_mirror(pfld, faces.picture(row), pfld.crop(points))[1]
         away.append((points - found)[INNER, 0].mean() / eye_distance(points))
     assert abs(np.mean(away)) < 0.4 * LEAN["ytf"]
 

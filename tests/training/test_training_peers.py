@@ -14,7 +14,7 @@ from realtime.analysis.detector import Detection
 from realtime.geometry.crops import Crop, square_crop
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LIPS, OF_66, eye_distance, mirror
 from training import data as sets
-from training.peers import Estimator, OpenSeeFace, Pfld, averaged, load_peers, mirrored_crop
+from training.peers import Estimator, OpenSeeFace, Pfld, load_peers, mirrored_crop, with_mirror
 
 PICTURE = np.zeros((200, 240, 3), np.uint8)
 
@@ -91,7 +91,7 @@ def test_averaging_with_the_mirror_image_takes_a_lean_out(rng: np.random.Generat
     symmetric = (symmetric + mirror(symmetric, 2)) / 2  # shares of the crop: 1 - x is width - 1 - x for a width of 2
     lean = np.array([0.05, 0.0], np.float32)
     crop = square_crop(np.array([119.5, 99.5]), 112.0, 0.0, 112)  # in the middle: the mirrored crop is the same
-    straight, both = averaged(make(Pfld, (symmetric + lean).ravel()), PICTURE, crop)
+    straight, both = with_mirror(make(Pfld, (symmetric + lean).ravel()), PICTURE, crop)
     truth = crop.back(symmetric * 112 - 0.5)
     np.testing.assert_allclose(straight[:LANDMARKS] - truth, np.tile(lean * 112, (LANDMARKS, 1)), atol=1e-3)
     np.testing.assert_allclose(both[:LANDMARKS], truth, atol=1e-3)
