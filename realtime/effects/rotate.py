@@ -16,8 +16,9 @@ from realtime.render.canvas import Canvas, Warp
 
 SWEEP_DEG = 45.0
 SWEEP_S = 6.0
-# The head turns about a point this far behind the mean of the landmarks, in eye distances.
-_PIVOT = 0.9
+# The head turns about a point this far behind the mean of the landmarks, in eye distances. That is nearer than a neck:
+# turned about the neck, the face would move further aside, and the lines behind the head would bend more.
+_PIVOT = 0.55
 
 
 class Rotate(Effect):
