@@ -64,8 +64,8 @@ class Published(Estimator):
         return square_crop(np.array([x + width / 2, y + height / 2]), BOX * max(width, height), 0.0, SIZE)
 
     def __call__(self, pixels: Pixels, crops: Sequence[Crop]) -> Landmarks:
-        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        images = np.stack([crop.cut(grey, cv2.BORDER_CONSTANT) for crop in crops])[:, None]
+        colours = [crop.cut(pixels, cv2.BORDER_CONSTANT) for crop in crops]
+        images = np.stack([cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY) for colour in colours])[:, None]
         with torch.no_grad():
             heat = self._model(torch.from_numpy(images))
             if self._denoiser:
