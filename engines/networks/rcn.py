@@ -2,7 +2,7 @@
 
 Five branches, at 80, 40, 20, 10 and 5 pixels, 64 maps each: every finer one convolves its encoder map beside the
 upsampled coarser branch. The live network, `engines.networks.recombinator`, keeps that idea and changes the rest
-(fewer maps on a stride-4 grid, batch norm, 81 points, scores): this one is what it is measured against. It is offline
+(a stride-4 grid, other widths, batch norm, 81 points, scores): this one is what it is measured against. It is offline
 only: 1.10 M weights, but 1.91 GMAC a face, most of them in the finest branch, which the live network does without.
 """
 
