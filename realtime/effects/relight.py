@@ -82,18 +82,19 @@ class Relight:
             source: tone of the face that is drawn.
         """
         assert self._low is not None
-        _, colour = _split(self._low)
-        source_luma, source_colour = _split(source.low)
+        low, source_low = _at_vertices(self._low), _at_vertices(source.low)
+        _, colour = _split(low)
+        source_luma, source_colour = _split(source_low)
+        scale = 1 / np.maximum(source_luma, _DARKEST)
         contrast = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_CONTRAST))
         # what is brighter or darker than the skin has the live skin's colour; what differs in colour differs as much
         # in relation to the skin as it did in the photo
-        light = contrast / np.maximum(source_luma, _DARKEST)
-        alike = (colour * source_colour).sum(axis=-1, keepdims=True)
-        strength = (source_colour**2).sum(axis=-1, keepdims=True)
+        alike = (colour * source_colour).sum(axis=1, keepdims=True)
+        strength = (source_colour**2).sum(axis=1, keepdims=True)
         tint = _BLUSH * np.clip(alike / np.maximum(strength, 1e-5), *_COLOUR)
-        gain = light * self._low - tint * source_colour / np.maximum(source_luma, _DARKEST)
-        offset = (1 - light * source_luma) * self._low
-        return _at_vertices(np.dstack([gain, tint, offset]))
+        gain = scale * (contrast * low - tint * source_colour)
+        offset = (1 - contrast * scale * source_luma) * low
+        return np.column_stack([gain, tint, offset]).astype(np.float32)
 
 
 class Fringe:
