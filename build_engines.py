@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -36,6 +37,8 @@ class Options:
     """Run each network against its stored reference outputs and print the errors; exit 1 where one is off."""
     list: bool = False
     """Only print what there is: network, runtime, precision, size, age, and what is compiled."""
+    runtime: Literal["auto", "openvino", "torch"] = "auto"
+    """What runs them: openvino on the CPU, or torch on an NVIDIA GPU, which compiles to no file."""
     batches: tuple[int, ...] = (1, 2, 4, 8)
     """Batch sizes to compile (faces at a time)."""
     threads: int | None = None
@@ -95,7 +98,7 @@ class Loaded:
     @classmethod
     def load(cls, name: str, options: Options) -> Loaded:
         start = time.perf_counter()
-        engine = engines.load(name, threads=options.threads, cache=options.cache, folder=options.weights)
+        engine = engines.load(name, options.runtime, options.threads, cache=options.cache, folder=options.weights)
         return cls(name, engine, time.perf_counter() - start)
 
     def batches(self, wanted: Iterable[int]) -> list[int]:
@@ -159,7 +162,7 @@ def listed(names: list[str], options: Options) -> Table:
     table = _table(
         "network", "runtime", "precision", "file kB", "age", "compiled kB", "age", title=str(options.weights)
     )
-    chosen = engines.engine_class()
+    chosen = engines.engine_class(options.runtime)
     for name in names:
         compiled = list(((options.cache or engines.cache_folder()) / name).rglob("*.blob"))
         size = f"{sum(blob.stat().st_size for blob in compiled) / 1e3:.0f}" if compiled else "-"

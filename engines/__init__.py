@@ -11,13 +11,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engines.errors import EngineError
 from engines.runtime.base import MAX_BATCH, Buffers, Engine, Spec, TensorSpec
-
-if TYPE_CHECKING:
-    from engines.runtime.openvino import OpenVinoEngine
 
 __all__ = [
     "MAX_BATCH",
@@ -36,22 +32,22 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 def load(
-    name: str, device: str = "auto", threads: int | None = None, cache: Path | None = None, folder: Path = WEIGHTS
+    name: str, runtime: str = "auto", threads: int | None = None, cache: Path | None = None, folder: Path = WEIGHTS
 ) -> Engine:
     """The network `name`, ready to be called.
 
     Args:
         name: file name in `folder` without ".onnx".
-        device: "auto" (the quickest runtime installed here) or "cpu".
-        threads: how many CPU threads compute; None leaves it to the runtime.
+        runtime: "openvino" (or "cpu"), "torch" (on an NVIDIA GPU), or "auto": OpenVINO, until the others were measured.
+        threads: how many CPU threads compute; None leaves it to the runtime. A GPU has no use for it.
         cache: folder for compiled networks, which make the next start quick (each has its own folder in there);
             None is `cache_folder()`.
         folder: where the .onnx files lie.
 
     Raises:
-        EngineError: no such network, device or number of threads, or the file is damaged.
+        EngineError: no such network, runtime or number of threads, or the file is damaged.
     """
-    make = engine_class(device)
+    make = engine_class(runtime)
     if threads is not None and threads < 1:
         raise EngineError(f"The network '{name}' cannot run on {threads} threads: give 1 or more, or leave it out.")
     path = folder / f"{name}.onnx"
@@ -60,17 +56,27 @@ def load(
         raise EngineError(
             f"The network '{name}' is not at {path}: restore the file or take one of those there ({known})."
         )
-    return make(name, path, threads, _writable((cache or cache_folder()) / name))
+    return make(name, path, threads=threads, cache=_writable((cache or cache_folder()) / name))
 
 
-def engine_class(device: str = "auto") -> type[OpenVinoEngine]:
-    """What `load` makes engines with on that device; its `runtime` and `precision` say what it is."""
-    if device not in ("auto", "cpu"):
-        raise EngineError(f"The device '{device}' is not known to the engines: use auto or cpu.")
-    # imported late: a program that only solves least squares does not pay for the runtime
-    from engines.runtime.openvino import OpenVinoEngine
+def engine_class(runtime: str = "auto") -> type[Engine]:
+    """What `load` makes engines with; its `runtime` and `precision` say what it is.
 
-    return OpenVinoEngine
+    Raises:
+        EngineError: the runtime is not known, or not installed; nothing else is taken in its place.
+    """
+    # imported late: a program that only solves least squares does not pay for a runtime
+    if runtime in ("auto", "cpu", "openvino"):
+        from engines.runtime.openvino import OpenVinoEngine
+
+        return OpenVinoEngine
+    if runtime == "torch":
+        try:
+            from engines.runtime.torch import TorchEngine
+        except ImportError as error:
+            raise EngineError(f"The torch runtime needs torch and onnx: install both ({error}).") from error
+        return TorchEngine
+    raise EngineError(f"The runtime '{runtime}' is not known to the engines: use auto, openvino (or cpu), or torch.")
 
 
 def cache_folder() -> Path:

@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from training.folding import fold_constants
+from engines.runtime.folding import fold_constants
 
 OPSET = 17
 

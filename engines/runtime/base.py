@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,20 @@ class Engine(ABC):
     spec: Spec
     runtime: str
     precision: str
+
+    @abstractmethod
+    def __init__(self, name: str, path: Path, threads: int | None = None, cache: Path | None = None) -> None:
+        """Read the network.
+
+        Args:
+            name: for messages.
+            path: the .onnx file.
+            threads: how many CPU threads compute, where the CPU does; None leaves it to the runtime.
+            cache: folder for compiled networks, where the runtime compiles to files, or None for no cache.
+
+        Raises:
+            EngineError: the runtime cannot work here, the file is damaged, or is a network that it cannot run.
+        """
 
     @abstractmethod
     def bind(self, batch: int) -> Buffers:

@@ -15,7 +15,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx.reference import ReferenceEvaluator
 
 import engines
-from training.folding import fold_constants
+from engines.runtime.folding import fold_constants
 
 NEWEST_OPSET = 20  # of TensorRT 10
 SUPPORTED = {

@@ -159,7 +159,7 @@ def test_what_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(EngineError, match=r"'nobody'.*fixed, open, small"):
         engines.load("nobody", folder=folder)
     with pytest.raises(EngineError, match="'quantum'"):
-        engines.load("small", device="quantum", folder=folder)
+        engines.load("small", runtime="quantum", folder=folder)
     with pytest.raises(EngineError, match="0 threads"):
         engines.load("small", threads=0, folder=folder)
 

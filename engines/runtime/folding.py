@@ -11,26 +11,30 @@ import onnx
 from onnx import ModelProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from engines.runtime.base import Array
+
 # two batch sizes: what has the same value for both does not depend on the batch
 BATCHES = (2, 3)
 # weights stay under their names, whatever is computed from them: a graph may only lose small numbers
 LARGEST = 4096
 
 
-def fold_constants(model: ModelProto) -> ModelProto:
+def fold_constants(model: ModelProto, batch: int | None = None) -> ModelProto:
     """`model` with every value that depends on neither inputs nor batch size stored as an initialiser.
 
-    Sizes of tensors count as known, where shape inference finds them; other initialisers stay as they are.
+    Sizes of tensors count as known, where shape inference finds them; other initialisers stay as they are. With a
+    `batch`, that one is counted on, and what depends on it is stored, too.
     """
-    folded = _folded(model)
+    batches = BATCHES if batch is None else (batch, batch)
+    folded = _folded(model, batches)
     while len(folded.graph.node) < len(model.graph.node):  # sizes that were computed are known now, and so their users
-        model, folded = folded, _folded(folded)
+        model, folded = folded, _folded(folded, batches)
     onnx.checker.check_model(folded, full_check=True)
     return folded
 
 
-def _folded(model: ModelProto) -> ModelProto:
-    first, second = (_values(model, batch) for batch in BATCHES)
+def _folded(model: ModelProto, batches: tuple[int, int]) -> ModelProto:
+    first, second = (_values(model, batch) for batch in batches)
     known = {name: first[name] for name in first.keys() & second.keys() if _same(first[name], second[name])}
     folded = ModelProto()
     folded.CopyFrom(model)
@@ -46,7 +50,7 @@ def _folded(model: ModelProto) -> ModelProto:
     return folded
 
 
-def _values(model: ModelProto, batch: int) -> dict[str, np.ndarray]:
+def _values(model: ModelProto, batch: int) -> dict[str, Array]:
     """All values that can be told for that batch without the inputs."""
     sized = ModelProto()
     sized.CopyFrom(model)
@@ -60,9 +64,9 @@ def _values(model: ModelProto, batch: int) -> dict[str, np.ndarray]:
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     values = {name: value for name, value in values.items() if value.size <= LARGEST}
     for node in graph.node:
-        if node.op_type == "Shape" and shapes.get(node.input[0]) is not None:
+        if node.op_type == "Shape" and (shape := shapes.get(node.input[0])) is not None:
             start, end = ({a.name: a.i for a in node.attribute}.get(name) for name in ("start", "end"))
-            values[node.output[0]] = np.array(shapes[node.input[0]][start:end], np.int64)
+            values[node.output[0]] = np.array(shape[start:end], np.int64)
         elif all(name in values for name in node.input if name):
             inputs = {name: values[name] for name in node.input if name}
             values.update(zip(node.output, ReferenceEvaluator(node).run(None, inputs), strict=True))
@@ -75,5 +79,5 @@ def _shape(value: onnx.ValueInfoProto) -> list[int] | None:
     return [side.dim_value for side in sides] if all(side.HasField("dim_value") for side in sides) else None
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
+def _same(one: Array, other: Array) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and bool(np.array_equal(one, other))

@@ -1,0 +1,400 @@
+"""The torch runtime: an .onnx file's operators as torch's, on an NVIDIA GPU as one CUDA graph per batch size.
+
+For machines with torch and a GPU; numbers are float32 throughout.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+from torch.nn import functional
+
+from engines.errors import EngineError
+from engines.runtime.base import Array, Buffers, Engine, Spec, TensorSpec
+from engines.runtime.folding import fold_constants
+
+Operation = Callable[..., Any]
+WARM_UP_RUNS = 3
+
+
+@dataclass(slots=True)
+class _Bound:
+    """Of one thread and batch size: host memory, the GPU's (the same memory on a CPU), and what computes."""
+
+    buffers: Buffers
+    host: tuple[tuple[Any, ...], tuple[Any, ...]]
+    device: tuple[tuple[Any, ...], tuple[Any, ...]]
+    compute: Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Thread:
+    """What one calling thread owns: buffers per batch size, and those it bound last."""
+
+    bound: dict[int, _Bound] = field(default_factory=dict)
+    current: _Bound | None = None
+
+
+class TorchEngine(Engine):
+    """A network by torch. Buffers are page-locked host memory; `run` copies them to the GPU and the results back."""
+
+    runtime = f"torch {torch.__version__}"
+    precision = "float32"
+
+    def __init__(
+        self, name: str, path: Path, threads: int | None = None, cache: Path | None = None, device: str = "cuda"
+    ) -> None:
+        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime. Threads and cache have no use here."""
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineError("The torch runtime needs an NVIDIA GPU and torch with CUDA: take --runtime openvino.")
+        self._device = torch.device(device)
+        self.runtime = f"{TorchEngine.runtime} {torch.cuda.get_device_name() if device == 'cuda' else device}"
+        self._name = name
+        try:
+            self._model = onnx.load(path)
+            onnx.checker.check_model(self._model)
+        except (DecodeError, onnx.checker.ValidationError) as error:
+            raise EngineError(
+                f"The network '{name}' cannot be read from {path}: restore the file, it is damaged."
+            ) from error
+        self.spec = _spec(name, self._model)
+        self._programs: dict[int, _Program] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._program(max(1, self.spec.inputs[0].shape[0]))
+
+    def bind(self, batch: int) -> Buffers:
+        mine = self._mine()
+        if batch not in mine.bound:
+            self.spec.check_batch(batch)
+            with self._lock, torch.inference_mode():
+                mine.bound[batch] = self._bound(batch)
+        mine.current = mine.bound[batch]
+        return mine.current.buffers
+
+    def run(self, stream: Any = None) -> None:
+        """Compute; with a `stream` (torch.cuda.Stream) of the caller's, results are there when that has come so far."""
+        current = self._mine().current
+        if current is None:
+            raise EngineError(f"The network '{self._name}' was run before bind() on this thread: bind a batch first.")
+        with torch.inference_mode(), torch.cuda.stream(stream):
+            for there, here in zip(current.device[0], current.host[0], strict=True):
+                there.copy_(here, non_blocking=True)
+            current.compute()
+            for here, there in zip(current.host[1], current.device[1], strict=True):
+                here.copy_(there, non_blocking=True)
+            if stream is None and self._device.type == "cuda":
+                torch.cuda.current_stream().synchronize()
+
+    def _mine(self) -> _Thread:
+        if not hasattr(self._local, "state"):
+            self._local.state = _Thread()
+        state: _Thread = self._local.state
+        return state
+
+    def _program(self, batch: int) -> _Program:
+        if batch not in self._programs:
+            self._programs[batch] = _Program(self._name, fold_constants(self._model, batch), self._device)
+        return self._programs[batch]
+
+    def _bound(self, batch: int) -> _Bound:
+        program = self._program(batch)
+        on_gpu = self._device.type == "cuda"
+
+        def host(items: Sequence[TensorSpec]) -> tuple[Any, ...]:
+            empty = (torch.from_numpy(np.zeros(item.sized(batch), item.dtype)) for item in items)
+            return tuple(tensor.pin_memory() if on_gpu else tensor for tensor in empty)
+
+        inputs, outputs = host(self.spec.inputs), host(self.spec.outputs)
+        there = tuple(tensor.to(self._device) for tensor in inputs)
+        results = tuple(torch.empty_like(tensor, device=self._device) for tensor in outputs)
+
+        def compute() -> None:
+            for result, value in zip(results, program(there), strict=True):
+                result.copy_(value)
+
+        return _Bound(
+            Buffers(tuple(tensor.numpy() for tensor in inputs), tuple(tensor.numpy() for tensor in outputs)),
+            (inputs, outputs),
+            (there, results),
+            _captured(compute) if on_gpu else compute,
+        )
+
+
+def _captured(compute: Callable[[], None]) -> Callable[[], None]:
+    """The replay of a CUDA graph of it."""
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    # torch would else let convolutions round to TF32, ten bits: a graph keeps what it was captured with
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_RUNS):  # libraries choose their algorithms and allocate
+                compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on
+            compute()
+    replay: Callable[[], None] = graph.replay
+    return replay
+
+
+def _spec(name: str, model: ModelProto) -> Spec:
+    """Names, shapes and types, where only the first axis may be open."""
+
+    def tensors(values: Any) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(
+                value.name,
+                tuple(
+                    side.dim_value if side.HasField("dim_value") else -1 for side in value.type.tensor_type.shape.dim
+                ),
+                np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+            )
+            for value in values
+        )
+
+    spec = Spec(name, tensors(model.graph.input), tensors(model.graph.output))
+    for item in (*spec.inputs, *spec.outputs):
+        if not item.shape or -1 in item.shape[1:]:
+            raise EngineError(f"The network '{name}' has an open shape {item}: only the first axis may be open.")
+    return spec
+
+
+class _Program:
+    """The operations of a graph whose sizes are all known, one after the other."""
+
+    def __init__(self, name: str, model: ModelProto, device: Any) -> None:
+        graph = model.graph
+        numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self._constants = {key: torch.from_numpy(value.copy()).to(device) for key, value in numbers.items()}
+        self._inputs = [value.name for value in graph.input]
+        self._outputs = [value.name for value in graph.output]
+        self._steps: list[tuple[Operation, list[str], str]] = []
+        for node in graph.node:
+            if node.op_type not in OPERATIONS or len([output for output in node.output if output]) != 1:
+                raise EngineError(
+                    f"The network '{name}' has the operator {node.op_type}, which the torch runtime lacks."
+                )
+            operation = OPERATIONS[node.op_type](_Node(name, node, numbers))
+            self._steps.append((operation, list(node.input), node.output[0]))
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        values: dict[str, Any] = self._constants | dict(zip(self._inputs, inputs, strict=True)) | {"": None}
+        for operation, names, result in self._steps:
+            values[result] = operation(*(values[name] for name in names))
+        return [values[name] for name in self._outputs]
+
+
+class _Node:
+    """What an operation is made of: attributes, and inputs that are numbers."""
+
+    def __init__(self, network: str, node: NodeProto, numbers: dict[str, Array]) -> None:
+        self._network = network
+        self._type = node.op_type
+        self._inputs = node.input
+        self._numbers = numbers
+        self._attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Text as str."""
+        value = self._attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def given(self, place: int) -> bool:
+        return place < len(self._inputs) and self._inputs[place] != ""
+
+    def numbers(self, place: int) -> list[Any]:
+        """An input as a list."""
+        if self._inputs[place] not in self._numbers:
+            raise self.refused(f"whose input {place} is computed")
+        values: list[Any] = self._numbers[self._inputs[place]].reshape(-1).tolist()
+        return values
+
+    def refused(self, what: str) -> EngineError:
+        return EngineError(f"The network '{self._network}' has a {self._type} {what}, which the torch runtime lacks.")
+
+
+def _plain(function: Operation) -> Callable[[_Node], Operation]:
+    """An operator that is a function of its inputs alone."""
+    return lambda node: function
+
+
+def _convolution(node: _Node) -> Operation:
+    pads = node.attribute("pads", [0, 0, 0, 0])
+    if node.attribute("auto_pad", "NOTSET") != "NOTSET" or len(pads) != 4:
+        raise node.refused("that is not 2D or pads by itself")
+    top, left, bottom, right = pads
+    even = (top, left) == (bottom, right)
+    options = {
+        "stride": node.attribute("strides", [1, 1]),
+        "dilation": node.attribute("dilations", [1, 1]),
+        "groups": node.attribute("group", 1),
+        "padding": [top, left] if even else 0,
+    }
+
+    def apply(x: Any, weight: Any, bias: Any = None) -> Any:
+        padded = x if even else functional.pad(x, (left, right, top, bottom))
+        return functional.conv2d(padded, weight, bias, **options)
+
+    return apply
+
+
+def _batch_norm(node: _Node) -> Operation:
+    epsilon = node.attribute("epsilon", 1e-5)
+    return lambda x, scale, shift, mean, variance: functional.batch_norm(x, mean, variance, scale, shift, eps=epsilon)
+
+
+def _gemm(node: _Node) -> Operation:
+    alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
+    left, right = node.attribute("transA", 0), node.attribute("transB", 0)
+
+    def apply(a: Any, b: Any, c: Any = None) -> Any:
+        product = alpha * ((a.mT if left else a) @ (b.mT if right else b))
+        return product if c is None else product + beta * c
+
+    return apply
+
+
+def _resize(node: _Node) -> Operation:
+    modes = (
+        node.attribute("mode", "nearest"),
+        node.attribute("coordinate_transformation_mode", "half_pixel"),
+        node.attribute("nearest_mode", "round_prefer_floor"),
+    )
+    if modes == ("nearest", "asymmetric", "floor"):
+        options: dict[str, Any] = {"mode": "nearest"}
+    elif modes[0] == "linear" and modes[1] in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+        options = {"mode": "bilinear", "align_corners": modes[1] == "align_corners"}
+    else:
+        raise node.refused(f"of the kind {', '.join(modes)}")
+    if node.given(3):
+        size = [int(side) for side in node.numbers(3)[2:]]
+        return lambda x, *_: functional.interpolate(x, size=size, **options)
+    scales = node.numbers(2)[2:]
+    return lambda x, *_: functional.interpolate(
+        x, size=[int(scale * side) for scale, side in zip(scales, x.shape[2:], strict=True)], **options
+    )
+
+
+def _slice(node: _Node) -> Operation:
+    starts, ends = node.numbers(1), node.numbers(2)
+    axes = node.numbers(3) if node.given(3) else range(len(starts))
+    steps = node.numbers(4) if node.given(4) else [1] * len(starts)
+    if min(steps) < 1:
+        raise node.refused("that runs backwards")
+    parts = {axis: slice(*part) for axis, *part in zip(axes, starts, ends, steps, strict=True)}
+    return lambda x, *_: x[tuple(parts.get(axis, parts.get(axis - x.ndim, slice(None))) for axis in range(x.ndim))]
+
+
+def _gather(node: _Node) -> Operation:
+    axis = node.attribute("axis", 0)
+
+    def apply(x: Any, index: Any) -> Any:
+        side = x.shape[axis]
+        rows = x.index_select(axis, torch.where(index < 0, index + side, index).reshape(-1))
+        place = axis % x.ndim
+        return rows.reshape(*x.shape[:place], *index.shape, *x.shape[place + 1 :])
+
+    return apply
+
+
+def _reshape(node: _Node) -> Operation:
+    shape = node.numbers(1)
+    return lambda x, _: x.reshape([x.shape[axis] if side == 0 else side for axis, side in enumerate(shape)])
+
+
+def _unsqueeze(node: _Node) -> Operation:
+    axes = node.numbers(1)
+
+    def apply(x: Any, _: Any) -> Any:
+        for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+            x = x.unsqueeze(axis)
+        return x
+
+    return apply
+
+
+def _reduce(function: Operation) -> Callable[[_Node], Operation]:
+    """A reduction over axes, which newer operators take as an input."""
+
+    def make(node: _Node) -> Operation:
+        axes = node.numbers(1) if node.given(1) else node.attribute("axes")
+        keep = bool(node.attribute("keepdims", 1))
+        if not axes:
+            raise node.refused("over all axes")
+        return lambda x, *_: function(x, dim=axes, keepdim=keep)
+
+    return make
+
+
+def _arg_max(node: _Node) -> Operation:
+    axis, keep = node.attribute("axis", 0), bool(node.attribute("keepdims", 1))
+    return lambda x: x.argmax(dim=axis, keepdim=keep)
+
+
+def _cast(node: _Node) -> Operation:
+    kind = torch.from_numpy(np.zeros(0, helper.tensor_dtype_to_np_dtype(node.attribute("to")))).dtype
+    return lambda x: x.to(kind)
+
+
+def _concat(node: _Node) -> Operation:
+    axis = node.attribute("axis")
+    return lambda *parts: torch.cat(parts, dim=axis)
+
+
+def _softmax(node: _Node) -> Operation:
+    axis = node.attribute("axis", -1)
+    return lambda x: x.softmax(dim=axis)
+
+
+def _transpose(node: _Node) -> Operation:
+    order = node.attribute("perm")
+    return lambda x: x.permute(order if order else tuple(reversed(range(x.ndim))))
+
+
+def _flatten(node: _Node) -> Operation:
+    axis = node.attribute("axis", 1)
+    return lambda x: x.reshape(int(np.prod(x.shape[:axis])), -1)
+
+
+# what the deployed networks are made of
+OPERATIONS: dict[str, Callable[[_Node], Operation]] = {
+    "Abs": _plain(torch.abs),
+    "Add": _plain(torch.add),
+    "ArgMax": _arg_max,
+    "BatchNormalization": _batch_norm,
+    "Cast": _cast,
+    "Clip": _plain(torch.clamp),
+    "Concat": _concat,
+    "Conv": _convolution,
+    "Div": _plain(torch.div),
+    "Exp": _plain(torch.exp),
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "LessOrEqual": _plain(torch.le),
+    "Log": _plain(torch.log),
+    "Mul": _plain(torch.mul),
+    "ReduceMax": _reduce(torch.amax),
+    "ReduceMean": _reduce(torch.mean),
+    "ReduceSum": _reduce(torch.sum),
+    "Relu": _plain(torch.relu),
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Sigmoid": _plain(torch.sigmoid),
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "Softplus": _plain(functional.softplus),
+    "Sqrt": _plain(torch.sqrt),
+    "Sub": _plain(torch.sub),
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}
