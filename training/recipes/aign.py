@@ -1,6 +1,6 @@
 """Trains AIGN as the publication's Table 3 compares with it (Moniz et al. 2018, section 3.2; public code's recipe).
 
-    python -m training aign [--steps 1200] [--resume]
+    python -m training aign [--steps 500] [--resume]
 
 The network draws keypoints as heat-maps and gives a posed 3D shape. Its picture must meet the keypoints (L1), and a
 critic, who knows the ICT model's faces, must not tell the shape from a true one. The published heat-maps have 128
@@ -35,7 +35,7 @@ class Config:
     """Train AIGN."""
 
     run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: run.RunOptions(steps=1200, threads=1, precision="auto")
+        default_factory=lambda: run.RunOptions(steps=500, threads=1, precision="auto")
     )
     size: int = 32
     """Pixels of the heat-maps, a multiple of 16."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,25 +47,20 @@ class Measured:
     scores: dict[str, Scores]
 
 
-def measure(runs: Path, protocols: Sequence[Protocol] | None = None) -> tuple[list[Measured], list[str]]:
-    """Sets of faces with every row that can be had, and a sentence for each row whose network is not trained yet.
-
-    Args:
-        runs: where the networks' run folders are.
-        protocols: the sets; None stands for AFLW2000-3D and rendered faces.
-    """
-    rows = fixed_rows()
-    missing = []
-    for name, (command, make) in trained_rows(runs).items():
+def measure(runs: Path) -> tuple[list[Measured], list[str]]:
+    """Both sets with every row that can be had, and a sentence on each row's training, or that it is not trained."""
+    rows, notes = fixed_rows(), []
+    for name, trained in trained_rows().items():
         try:
-            rows[name] = make()
+            rows[name] = trained.row(runs)
+            notes.append(f"{name}: `python -m training {trained.command}`, {trained.steps(runs):,} steps.")
         except InputError:
-            missing.append(f"{name} is not trained yet: `python -m training {command}`.")
+            notes.append(f"{name} is not trained yet: `python -m training {trained.command}`.")
     measured = []
-    for protocol in protocols or (aflw2000(), ict()):
+    for protocol in (aflw2000(), ict()):
         depths = {name: depth(protocol) for name, depth in rows.items()}
         measured.append(Measured(protocol, depths, {name: Scores.of(protocol, d) for name, d in depths.items()}))
-    return measured, missing
+    return measured, notes
 
 
 def fixed_rows() -> dict[str, Depth]:
@@ -81,26 +77,48 @@ def fixed_rows() -> dict[str, Depth]:
     }
 
 
-def trained_rows(runs: Path) -> dict[str, tuple[str, Callable[[], Depth]]]:
-    """Row → the recipe that trains its network, and a function that loads it (InputError where it is not there)."""
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A row whose network a recipe here trains.
 
+    Attributes:
+        command: what trains it, after `python -m training`.
+        folder: of its run.
+        module: makes what the checkpoint's weights fit.
+        depth: makes the row from the trained module.
+    """
+
+    command: str
+    folder: str
+    module: Callable[[], nn.Module]
+    depth: Callable[[nn.Module], Depth]
+
+    def row(self, runs: Path) -> Depth:
+        """The row. Raises InputError where the run is not there."""
+        return self.depth(run.averaged(self.folder, self.module(), runs))
+
+    def steps(self, runs: Path) -> int:
+        """How many it was trained."""
+        return int(run.load_checkpoint(runs / self.folder)["step"])
+
+
+def trained_rows() -> dict[str, Trained]:
+    """Every row of a network that is trained here, at its recipe's own sizes."""
     with_critic, without = depthnet_gan.Config(), depthnet_gan.Config(adversarial=0)
 
-    def loaded(name: str, model: nn.Module) -> nn.Module:
-        return run.averaged(name, model, runs)
+    def lifts(duel: nn.Module) -> Depth:
+        return of_pair(in_torch(duel.generator))
 
-    def depthnet(config: depthnet_gan.Config) -> Depth:
-        return of_pair(in_torch(loaded(config.name, depthnet_gan.network(config)).generator))
-
-    def of_shapes(network: nn.Module) -> Depth:
+    def shapes(network: nn.Module) -> Depth:
         return of_source(in_torch(lambda source, target: network(source)[0][..., 2]))
 
+    gan = Trained("depthnet_gan", with_critic.name, lambda: depthnet_gan.network(with_critic), lifts)
     return {
-        DEPTHNET: ("depthnet_gan --adversarial 0", lambda: depthnet(without)),
-        GAN: ("depthnet_gan", lambda: depthnet(with_critic)),
-        GAN_CANONICAL: ("depthnet_gan", lambda: gauge_fixed(depthnet(with_critic))),
-        AIGN: ("aign", lambda: of_shapes(loaded(aign.NAME, aign.network(aign.Config())).generator)),
-        MOFA: ("mofa_standin", lambda: of_shapes(loaded(mofa_standin.NAME, mofa_standin.network()))),
+        DEPTHNET: dataclasses.replace(gan, command="depthnet_gan --adversarial 0", folder=without.name),
+        GAN: gan,
+        GAN_CANONICAL: dataclasses.replace(gan, depth=lambda duel: gauge_fixed(lifts(duel))),
+        AIGN: Trained("aign", aign.NAME, lambda: aign.network(aign.Config()), lambda duel: shapes(duel.generator)),
+        MOFA: Trained("mofa_standin", mofa_standin.NAME, mofa_standin.network, shapes),
     }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from realtime.errors import InputError
 from realtime.geometry.box import landmark_box
-from realtime.geometry.topology import LANDMARKS
+from realtime.geometry.topology import LANDMARKS, OUTER_EYE_CORNERS
 from training import data
 from training.ict import IctFaces, ViewRanges, random_views, seen
 
@@ -22,6 +22,7 @@ PER_SUBSET = 75
 # degrees of yaw: up to the first a face looks to the front, up to the second to a side; beyond are failed fits
 FRONT, SIDE = 15.0, 90.0
 
+CHIN = 8
 ICT_SEED = 123_456_789  # identities that training's seeds do not draw
 ICT_FACES = 600  # to choose from
 AFLW_PICTURE = 450  # pixels
@@ -56,7 +57,10 @@ class Protocol:
 
 
 def choose(yaw: NDArray[np.floating]) -> NDArray[np.intp]:
-    """(225,) face numbers: 75 of each subset, evenly through the set, for yaws in degrees (> 0: to image right).
+    """(225,) face numbers: 75 of each subset, evenly through the set.
+
+    Args:
+        yaw: (N,) degrees, > 0 to the image right, NaN: leave out.
 
     Raises:
         InputError: the set has too few faces of a subset.
@@ -71,10 +75,21 @@ def choose(yaw: NDArray[np.floating]) -> NDArray[np.intp]:
     return np.concatenate(chosen)
 
 
+def seen_from_front(points: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) whether eyes and chin of (N, 68, 2 or 3) landmarks go round as in a face that is seen from its front.
+
+    A few heads of AFLW2000-3D are turned further than 90 degrees, whatever their label says: nothing they show is near.
+    """
+    left, right = OUTER_EYE_CORNERS
+    across, down = points[:, right] - points[:, left], points[:, CHIN] - points[:, left]
+    return np.asarray(across[:, 0] * down[:, 1] > across[:, 1] * down[:, 0])
+
+
 def aflw2000() -> Protocol:
     """Photos with fitted 3D landmarks; none was trained on."""
     faces = data.aflw2000()
-    return Protocol("AFLW2000-3D", faces.points[choose(faces.yaw)].astype(np.float64) / AFLW_PICTURE)
+    yaw = np.where(seen_from_front(faces.points), faces.yaw, np.nan)
+    return Protocol("AFLW2000-3D", faces.points[choose(yaw)].astype(np.float64) / AFLW_PICTURE)
 
 
 def ict() -> Protocol:

@@ -16,16 +16,16 @@ PUBLISHED = {
 }
 
 
-def table3(measured: list[Measured], missing: list[str]) -> str:
-    """The whole table in Markdown, with a sentence for each row that is missing."""
+def table3(measured: list[Measured], notes: list[str]) -> str:
+    """The whole table in Markdown, with notes on how its networks were trained."""
     parts = ["## Table 3: DepthCorr and keypoint errors of all methods", "", _HOW]
     columns = ["", *SUBSETS, "raw, all", "centred, all", "canonical, all", "Pearson", "MSE x 1e-5"]
     for one in measured:
         rows = [[name, *_cells(scores)] for name, scores in one.scores.items()]
         parts += ["", f"{one.protocol.name}:", "", markdown(columns, rows)]
     published = markdown(["", *SUBSETS, "MSE x 1e-5"], [[name, *row] for name, row in PUBLISHED.items()])
-    parts += ["", "As published (3DFAW; other faces, other pictures):", "", published, "", *missing]
-    return "\n".join([*parts, *([""] if missing else [])])
+    parts += ["", "As published (3DFAW; other faces, other pictures):", "", published, ""]
+    return "\n".join([*parts, *(f"* {note}" for note in notes), ""])
 
 
 def _cells(scores: Scores) -> list[str]:
