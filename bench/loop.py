@@ -66,7 +66,7 @@ def run(options: Options) -> None:
     """Measure, print the tables, and the JSON line where wanted."""
     console = Console(width=100)
     console.print(f"{machine()}; {options.rate:g} frames/s, {options.mode}, sink {options.sink}", highlight=False)
-    pictures, name = _pictures()
+    pictures, name = clip_pictures()
     reports = {}
     for policy in POLICIES if options.rivals else ["ours"]:
         reports[policy] = _measure(POLICIES[policy], pictures, name, options)
@@ -135,7 +135,7 @@ def _growth(series: np.ndarray, since: int) -> float | None:
     return round(float(np.median(late) - np.median(early)), 3)
 
 
-def _pictures() -> tuple[list[Pixels], str]:
+def clip_pictures() -> tuple[list[Pixels], str]:
     """Frames of a real clip where the data folder is there, else of the demo, to and fro; and what they are."""
     clip = Path(os.environ.get("FACET_DATA", _ROOT.parent / "shared" / "data")) / "video_d6.mp4"
     source: Source = VideoFile(str(clip)) if clip.is_file() else Demo()
