@@ -8,6 +8,7 @@ The primary context is the one torch and TensorRT use: their memory and streams 
 
 from __future__ import annotations
 
+import atexit
 import functools
 import threading
 from collections.abc import Iterator, Sequence
@@ -89,6 +90,7 @@ class CudaSolver:
             self._driver.init()
             gpu = self._driver.Device(device)
             self._context = gpu.retain_primary_context()
+            atexit.register(self._context.detach)  # pycuda's own clean-up takes it for a context of its making
         except self._driver.Error as error:
             raise EngineError(f"The least squares cannot use GPU {device}: {error}.") from error
         self._most_blocks = BLOCKS_PER_PROCESSOR * gpu.get_attribute(self._driver.device_attribute.MULTIPROCESSOR_COUNT)

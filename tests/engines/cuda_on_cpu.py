@@ -53,7 +53,7 @@ class Driver:
         if number > 0:
             raise Error("cuDeviceGet failed: invalid device ordinal")
         return SimpleNamespace(
-            retain_primary_context=lambda: SimpleNamespace(push=self._push),
+            retain_primary_context=lambda: SimpleNamespace(push=self._push, detach=lambda: None),
             get_attribute={"processors": PROCESSORS}.__getitem__,
         )
 
