@@ -19,7 +19,7 @@ import engines
 from engines.networks.detector import SIDE, STRIDES, DetectorNet
 from training import run
 from training.backgrounds import octaves
-from training.detector_table import ours, stock, table
+from training.detector_table import table
 from training.export import export
 from training.portraits import composer
 from training.scenes import Composer
@@ -167,7 +167,8 @@ def deploy(model: nn.Module) -> None:
 def train(config: Config) -> None:
     """Trains, then exports; or only one of what the options name."""
     if config.evaluate:
-        print(table({"ours": ours(), "YuNet at 320": stock()}))
+        for row in table():
+            print(row, flush=True)
     elif config.export:
         deploy(run.averaged(NAME, DetectorNet(), config.run.runs))
     else:
