@@ -1,4 +1,4 @@
-"""The light of the photo's room, taken down once: its highlights and shadows must not lie on the live face."""
+"""Highlights of a photo, taken down once: the flash of another room must not shine on the live face."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from realtime.geometry.topology import BROWS, HAIRLINE, JAW, LEFT_EYE, NOSE, RIG
 # in eye distances: what is smaller than the first is detail and stays, the second is what light is compared with
 _DETAIL, _AROUND = 0.04, 0.25
 _MARGIN = 0.05
-# Skin this much brighter than its neighbourhood begins to shine, and no highlight is left brighter than the second;
-# and the same of shadows.
+# Skin this much brighter than its neighbourhood begins to shine; no highlight is left brighter than the second.
 _SHINE = (1.05, 1.15)
-_SHADE = (0.9, 0.7)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # The upper face, chained from temple to temple under the nose: a white beard does not shine.
 _UPPER = np.concatenate([JAW[:4], NOSE[4:], JAW[13:], HAIRLINE[::-1]])
 
 
 def matte(pixels: Pixels, points: Floats) -> Pixels:
-    """The photo (H, W, 3) RGB of a face with (81, 2) keypoints, without hard light on the upper face.
+    """The photo (H, W, 3) RGB of a face with (81, 2) keypoints, without highlights on the upper face.
 
-    Where skin is much brighter or darker than round about, its brightness is bent towards that of its neighbourhood,
-    whose colour it takes: a highlight has the colour of the flash.
+    Where skin is brighter than round about, its brightness is bent towards that of its neighbourhood, whose colour it
+    takes: a highlight has the colour of the flash.
     """
     size = float(eye_distance(points))
     skin = _upper_skin(pixels.shape[:2], points, size)
@@ -35,12 +33,10 @@ def matte(pixels: Pixels, points: Floats) -> Pixels:
         for radius in (_DETAIL, _AROUND)
     )
     relative = (near @ _LUMA) / np.maximum(around @ _LUMA, 1e-3)
-    bent, share = relative, np.zeros_like(relative)
-    for begin, most in (_SHINE, _SHADE):
-        excess = np.maximum((relative - begin) / (most - begin), 0)
-        bent = np.where(excess > 0, begin + (most - begin) * np.tanh(excess), bent)
-        share = np.maximum(share, np.minimum(excess, 1))
-    share *= _blurred(skin, _MARGIN * size)[..., 0]
+    begin, most = _SHINE
+    excess = np.maximum((relative - begin) / (most - begin), 0)
+    bent = begin + (most - begin) * np.tanh(excess)
+    share = np.minimum(excess, 1) * _blurred(skin, _MARGIN * size)[..., 0]
     changed = picture + share[..., None] * (around * bent[..., None] - near)
     return np.asarray(np.round(255 * np.clip(changed, 0, 1)), np.uint8)
 
