@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.lstsq import solve
@@ -38,12 +39,12 @@ class Measured:
 
     Attributes:
         protocol: the faces.
-        depths: row → (P, 68) depth of every pair's source, in units of the picture (or of no unit).
+        depths: row → (P, 68) float32 depth of every pair's source, in units of the picture (or of no unit).
         scores: row → its numbers.
     """
 
     protocol: Protocol
-    depths: dict[str, Depths]
+    depths: dict[str, NDArray[np.float32]]
     scores: dict[str, Scores]
 
 
@@ -58,8 +59,12 @@ def measure(runs: Path) -> tuple[list[Measured], list[str]]:
             notes.append(f"{name} is not trained yet: `python -m training {trained.command}`.")
     measured = []
     for protocol in (aflw2000(), ict()):
-        depths = {name: depth(protocol) for name, depth in rows.items()}
-        measured.append(Measured(protocol, depths, {name: Scores.of(protocol, d) for name, d in depths.items()}))
+        one = Measured(protocol, {}, {})
+        for name, row in rows.items():
+            depth = row(protocol)
+            one.scores[name] = Scores.of(protocol, depth)
+            one.depths[name] = depth.astype(np.float32)
+        measured.append(one)
     return measured, notes
 
 

@@ -41,5 +41,8 @@ Pearson: mean per pair of canonical depths. MSE: per coordinate after the best a
 picture's side; mean and standard deviation over the pairs.
 
 The first row is what the best of shapes gets in raw DepthCorr once its gauge is fixed: a network that learns depth up
-to the gauge cannot be expected to have more. (*) The auto-encoder stands in for MOFA, whose code is not public: a
+to the gauge cannot be expected to have more, the published 59.7 of + GAN included. As neither loss of + GAN sees scale
+and plane of its depth, both drift in training: its raw row says nothing of shape, the gauge-fixed row does.
+
+(*) The auto-encoder stands in for MOFA, whose code is not public: a
 morphable model as the decoder and no depth in training, but keypoints for pictures."""
