@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from realtime.effects.relight import LUMA
 from realtime.frame import Floats, Pixels
 from realtime.geometry.topology import BROWS, HAIRLINE, JAW, LEFT_EYE, NOSE, RIGHT_EYE, eye_distance
 
@@ -13,7 +14,6 @@ _DETAIL, _AROUND = 0.04, 0.25
 _MARGIN = 0.05
 # Skin this much brighter than its neighbourhood begins to shine; no highlight is left brighter than the second.
 _SHINE = (1.05, 1.15)
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # The upper face, chained from temple to temple under the nose: a white beard does not shine.
 _UPPER = np.concatenate([JAW[:4], NOSE[4:], JAW[13:], HAIRLINE[::-1]])
 
@@ -32,7 +32,7 @@ def matte(pixels: Pixels, points: Floats) -> Pixels:
         _blurred(shown, radius * size) / np.maximum(_blurred(skin, radius * size), 1e-3)
         for radius in (_DETAIL, _AROUND)
     )
-    relative = (near @ _LUMA) / np.maximum(around @ _LUMA, 1e-3)
+    relative = (near @ LUMA) / np.maximum(around @ LUMA, 1e-3)
     begin, most = _SHINE
     excess = np.maximum((relative - begin) / (most - begin), 0)
     bent = begin + (most - begin) * np.tanh(excess)

@@ -2,7 +2,7 @@
 
 Both faces are sampled on a coarse grid of the flat face and blurred over plain skin, which leaves light and tone; the
 live one is averaged over time. What the drawn face adds to its own tone is scaled by the ratio of the two tones, as
-light on a surface scales: black stays black, and what is grey, a beard say, stays grey on skin of any colour.
+light on a surface scales: black stays black, and what is grey, a beard say, stays nearly grey on any skin.
 (Reinhard et al. 2001 made local; the ratio is the quotient image of Shashua and Riklin-Raviv 2001.)
 """
 
@@ -23,7 +23,7 @@ GRID = 32
 # Of L, a, b: light changes across a face; its tone changes less.
 _BLUR_CELLS = (4.0, 8.0, 8.0)
 _MEMORY_S = 0.3
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # as in shaders/warp.frag
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # as in shaders/warp.frag
 _CONTRAST = (0.8, 1.1)  # more contrast than the photo has is blotches more than features
 _DARKEST = 0.12  # of a photo's skin: what is darker is noise, of which no more than this is made
 _COLOUR = (0.25, 2.0)
@@ -53,7 +53,7 @@ class Tone:
         distance = _unlikeness(colours)
         weight = _skin() * (1 - _rising(distance, *_FOREIGN)) + 1e-4 * _skin()
         self.low = _rgb(_smooth(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), weight))
-        detail = (colours @ _LUMA) / np.maximum(self.low @ _LUMA, 1e-2) - 1
+        detail = (colours @ LUMA) / np.maximum(self.low @ LUMA, 1e-2) - 1
         self.contrast = float(np.sqrt((weight * detail**2).sum() / weight.sum()))
         covered = _rising(distance, *_COVERED) * _beside_features()
         covered = cv2.dilate(covered, np.ones((3, 3), np.uint8)) * _beside_features()
@@ -119,7 +119,7 @@ class Fringe:
 def _unlikeness(colours: Floats) -> Floats:
     """(GRID, GRID) how far RGB colours of the flat face are from the skin's median, in Lab."""
     plain = _skin() > 0.5
-    level = float(np.median(colours[plain] @ _LUMA))
+    level = float(np.median(colours[plain] @ LUMA))
     lab = cv2.cvtColor(np.minimum(colours * (_SKIN_LUMA / max(level, 0.02)), 1), cv2.COLOR_RGB2LAB)
     return np.asarray(np.linalg.norm((lab - np.median(lab[plain], axis=0)) * _COVER_AXES, axis=-1), np.float32)
 
@@ -181,7 +181,7 @@ def _rgb(lab: Floats) -> Floats:
 
 def _split(rgb: Floats) -> tuple[Floats, Floats]:
     """(..., 1) luma of RGB colours, and (..., 3) what differs from it."""
-    luma = (rgb @ _LUMA)[..., None]
+    luma = (rgb @ LUMA)[..., None]
     return luma, rgb - luma
 
 
