@@ -2,8 +2,8 @@
 
 Coarse-to-fine: every decoder level sees the concatenation of the encoder's map at that level and the upsampled
 coarser level, and the last one gives a heat-map per keypoint, trained as a softmax over positions. Against the
-publication: fewer and narrower levels on a stride-4 grid, a local soft-argmax instead of the hard one (which would
-quantise to the grid), a confidence per point and an "is this a face" score.
+publication (`engines.networks.rcn` is that network): other widths on a stride-4 grid, batch norm, a local soft-argmax
+instead of the hard one (which would quantise to the grid), a confidence per point and an "is this a face" score.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Recombinator(nn.Module):
         fine: channels of the decoder at strides 8 and 4.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128), fine: int = 64) -> None:
+    def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 144, 192), fine: int = 80) -> None:
         super().__init__()
         w2, w4, w8, w16, w32 = widths
         self.stem = block(1, w2, stride=2)

@@ -13,9 +13,7 @@ def _series(length_s: float, values: np.ndarray) -> np.ndarray:
 
 
 def test_latency_grows_from_the_first_to_the_last_minute(rng: np.random.Generator) -> None:
-    values = 20 + np.repeat(
-        [0.0, 50.0, 3.0], [600, 4800, 600]
-    )  # ten minutes, ten frames a second
+    values = 20 + np.repeat([0.0, 50.0, 3.0], [600, 4800, 600])  # ten minutes, ten frames a second
     outliers = rng.choice(6000, 200, replace=False)
     values[outliers] += 500
     assert _growth(_series(600, values), since=0) == pytest.approx(3.0)
