@@ -43,7 +43,7 @@ class Rules:
 
     start: tuple[float, float] = (0.6, 0.25)
     keep: tuple[float, float] = (0.4, 0.25)
-    agreed: float = 1.1
+    agreed: float = 1.05
     least_px: float = 8.0
     inside: float = 0.5
     growth: float = 1.6

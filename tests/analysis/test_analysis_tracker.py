@@ -199,7 +199,7 @@ def test_faces_too_small_or_outside_are_not_taken(face: Placed) -> None:
         (0.9, 0.8, 0.9, True),
         (0.45, 0.75, 0.9, True),  # small: the detector doubts it, its points are clear
         (0.85, 0.3, 0.9, True),  # a profile
-        (0.55, 0.5, 0.99, False),  # a cup: both doubt it
+        (0.5, 0.5, 0.99, False),  # a cup: both doubt it
         (0.95, 0.2, 0.9, False),  # no points to speak of
         (0.9, 0.8, 0.5, False),  # the landmark network says it is none
     ],
