@@ -106,8 +106,8 @@ def _errors(live: Results, alone: Results, times: dict[str, float]) -> list[str]
         + ".",
         "## The labels lean to the right",
         "A network averaged with its mirror image cannot lean to a side, yet the labels lie to the image right of what "
-        "each of them finds. What learned from such labels leans with them, ours by HELEN's share (`training/lean.py`): "
-        'averaging with the mirror image takes that out and makes the errors above larger. "aligned" forgives any lean.',
+        "each of them finds. What learned from such labels leans along, ours by HELEN's share (`training/lean.py`): "
+        'averaging with the mirror image takes that out, and the errors above grow. "aligned" forgives any lean.',
         aside_table(live),
     ]
 
