@@ -105,3 +105,10 @@ def test_pose_of_a_turned_mean_face(pose: Pose) -> None:
     flipped = pose_of(fit_template(mirror(turned, 640))[1])
     expected = [-pose.yaw, pose.pitch, -pose.roll]
     np.testing.assert_allclose([flipped.yaw, flipped.pitch, flipped.roll], expected, atol=1e-3)
+
+
+def test_a_wandering_jaw_line_does_not_turn_the_head() -> None:
+    turned = 120 * template() @ rotation_of(Pose(40, 5, 0)).T
+    contour = turned.copy()
+    contour[:8] += [-20, 0, -30]  # the far jaw points where a cheek hides them
+    np.testing.assert_allclose(fit_template(contour)[1], fit_template(turned)[1], atol=1e-9)
