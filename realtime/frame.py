@@ -7,6 +7,7 @@ right of the image, pitch > 0 it points up, roll > 0 the head tilts clockwise in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Millimetres = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +32,9 @@ class Frame:
         held: True where the source had nothing new and repeats its last picture (a camera was pulled out); the
             notice to show then is `notice`.
         notice: one short sentence to draw over the picture, or None.
+        depth: (H, W) uint16 millimetres along the optical axis, for each of `pixels`; 0 where nothing was measured.
+            None where there is no depth sensor, or it gave nothing that belongs to this picture.
+        intrinsics: of the camera that took `pixels`, or None where nobody knows them.
     """
 
     pixels: Pixels
@@ -39,6 +44,8 @@ class Frame:
     name: str | None = None
     held: bool = False
     notice: str | None = None
+    depth: Millimetres | None = None
+    intrinsics: Intrinsics | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -63,6 +70,17 @@ class Intrinsics:
     fy: float
     cx: float
     cy: float
+
+    @classmethod
+    def guessed(cls, size: tuple[int, int]) -> Intrinsics:
+        """What webcams have, more or less, for a picture of (width, height): 60 degrees along the longer side."""
+        focal = max(size) / (2 * math.tan(math.radians(30)))
+        return cls(focal, focal, (size[0] - 1) / 2, (size[1] - 1) / 2)
+
+    def scaled(self, scale: float) -> Intrinsics:
+        """For the same picture made larger by `scale` (pixel centres at integers)."""
+        cx, cy = (self.cx + 0.5) * scale - 0.5, (self.cy + 0.5) * scale - 0.5
+        return Intrinsics(self.fx * scale, self.fy * scale, cx, cy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -221,7 +221,7 @@ class Loop:
                 self.frames_in += 1 + missed
                 self._given.mark()
                 if self._controls.settings.frozen and standing is not None:
-                    frame = replace(frame, pixels=standing.pixels)
+                    frame = replace(frame, pixels=standing.pixels, depth=standing.depth, intrinsics=standing.intrinsics)
                 else:
                     standing = frame
                 if self._captured.put(frame):

@@ -83,11 +83,11 @@ class Renderer:
         canvas = self._canvas
         faces = tuple(face for face in faces if np.isfinite(face.points).all())  # one whose place is unknown is lost
         found = faces
-        pixels = _within(frame.pixels, canvas.limit)
-        if pixels is not frame.pixels:
-            faces = tuple(_scaled(face, pixels.shape[1] / frame.pixels.shape[1]) for face in faces)
-        frame = replace(frame, pixels=pixels)
-        canvas.begin(pixels)
+        original = frame
+        frame = _within(original, canvas.limit)
+        if frame is not original:
+            faces = tuple(_scaled(face, frame.size[0] / original.size[0]) for face in faces)
+        canvas.begin(frame.pixels)
         drawn = effect.draw(canvas, frame, faces, settings)
         swapping = settings.mode is Mode.SWAP
         repeated = swapping and self._veil.cover(canvas, frame, tuple(face for face in faces if face.id in drawn))
@@ -165,14 +165,18 @@ class Renderer:
         self._canvas.place(label, place_within(label.size, (width, height), letter, across, down))
 
 
-def _within(pixels: np.ndarray, limit: int) -> np.ndarray:
-    """The picture, made smaller where the graphics card cannot hold it."""
-    height, width = pixels.shape[:2]
+def _within(frame: Frame, limit: int) -> Frame:
+    """The frame, made smaller where the graphics card cannot hold it."""
+    width, height = frame.size
     if max(width, height) <= limit:
-        return pixels
+        return frame
     scale = limit / max(width, height)
     size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+    pixels = np.asarray(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA))
+    # a mean of near and far would lie on neither
+    depth = None if frame.depth is None else np.asarray(cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST))
+    intrinsics = None if frame.intrinsics is None else frame.intrinsics.scaled(size[0] / width)
+    return replace(frame, pixels=pixels, depth=depth, intrinsics=intrinsics)
 
 
 def _scaled(face: Face, scale: float) -> Face:

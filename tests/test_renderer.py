@@ -15,8 +15,8 @@ from realtime.controls import Mode, Settings
 from realtime.effects.photo import Person, person
 from realtime.effects.privacy import OnLost
 from realtime.errors import InputError
-from realtime.frame import Face, Frame, Pixels, Pose
-from realtime.renderer import Renderer, RenderOptions
+from realtime.frame import Face, Frame, Intrinsics, Pixels, Pose
+from realtime.renderer import Renderer, RenderOptions, _within
 
 SIZE = (480, 360)
 FACE = posed_face(Pose(5, 0, 0), 90, (240, 190))
@@ -267,3 +267,14 @@ def test_a_face_whose_place_is_unknown_is_veiled_as_a_lost_one(renderer: Rendere
     x, y, width, height = (round(v) for v in FACE.box)
     face = np.s_[y : y + height, x : x + width]
     assert np.abs(picture[face].astype(int) - FRAME.pixels[face]).mean() > 5
+
+
+def test_depth_shrinks_with_its_picture(rng: np.random.Generator) -> None:
+    depth = rng.integers(1, 9999, (60, 80)).astype(np.uint16)
+    frame = Frame(np.zeros((60, 80, 3), np.uint8), 0, 0.0, 0.0, depth=depth, intrinsics=Intrinsics(70, 70, 39.5, 29.5))
+    small = _within(frame, 40)
+    assert small.depth is not None
+    assert small.depth.shape == small.pixels.shape[:2] == (30, 40)
+    assert np.isin(small.depth, depth).all(), "no depth is a mean of two"
+    assert small.intrinsics == Intrinsics(35, 35, 19.5, 14.5)
+    assert _within(frame, 80) is frame

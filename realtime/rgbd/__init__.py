@@ -1,0 +1,1 @@
+"""Cameras that measure depth: their calibration, depth moved into the colour picture, and recordings of both."""
