@@ -17,12 +17,13 @@ from typing import Literal
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 import engines
 from engines import Engine, EngineError
 from engines.lstsq import kernel
-from engines.nvidia import gpu_names
+from engines.nvidia import gpus
 
 # a network is as it was when its outputs stay within this share of the reference's largest value
 TOLERANCE = 1e-3
@@ -37,8 +38,8 @@ class Options:
     """Run each network against its stored reference outputs and print the errors; exit 1 where one is off."""
     list: bool = False
     """Only print what there is: network, runtime, precision, size, age, and what is compiled."""
-    runtime: Literal["auto", "openvino", "torch"] = "auto"
-    """What runs them: openvino on the CPU, or torch on an NVIDIA GPU, which compiles to no file."""
+    runtime: Literal["auto", "openvino", "tensorrt", "torch"] = "auto"
+    """What runs them: openvino on the CPU; on an NVIDIA GPU tensorrt, or torch, which compiles to no file."""
     batches: tuple[int, ...] = (1, 2, 4, 8)
     """Batch sizes to compile (faces at a time)."""
     threads: int | None = None
@@ -66,9 +67,9 @@ def main(options: Options) -> int:
         console.print(table)
     if loaded:
         console.print(timed(loaded, options))
-    if gpus := gpu_names():
+    if found := gpus():
         try:
-            console.print(f"least squares, for {gpus[0]}: {kernel.build(kernel_folder(options))}", soft_wrap=True)
+            console.print(f"least squares, for {found[0].name}: {kernel.build(kernel_folder(options))}", soft_wrap=True)
         except EngineError as error:
             failures.append(error)
     for error in failures:
@@ -79,11 +80,12 @@ def main(options: Options) -> int:
 def load_all(names: list[str], options: Options) -> tuple[list[Loaded], list[EngineError]]:
     """Those networks that can be made ready, and why the others cannot."""
     loaded, failures = [], []
-    for name in names:
-        try:
-            loaded.append(Loaded.load(name, options))
-        except EngineError as error:
-            failures.append(error)
+    with Progress(transient=True) as bars:
+        for name in names:
+            try:
+                loaded.append(Loaded.load(name, options, bars))
+            except EngineError as error:
+                failures.append(error)
     return loaded, failures
 
 
@@ -96,9 +98,16 @@ class Loaded:
     seconds: float
 
     @classmethod
-    def load(cls, name: str, options: Options) -> Loaded:
+    def load(cls, name: str, options: Options, bars: Progress) -> Loaded:
+        tasks: dict[str, TaskID] = {}
+
+        def show(phase: str, done: int, steps: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(f"{name}: {phase}")
+            bars.update(tasks[phase], completed=done, total=steps, visible=done < steps)
+
         start = time.perf_counter()
-        engine = engines.load(name, options.runtime, options.threads, cache=options.cache, folder=options.weights)
+        engine = engines.load(name, options.runtime, options.threads, options.cache, options.weights, show)
         return cls(name, engine, time.perf_counter() - start)
 
     def batches(self, wanted: Iterable[int]) -> list[int]:
@@ -164,7 +173,8 @@ def listed(names: list[str], options: Options) -> Table:
     )
     chosen = engines.engine_class(options.runtime)
     for name in names:
-        compiled = list(((options.cache or engines.cache_folder()) / name).rglob("*.blob"))
+        folder = (options.cache or engines.cache_folder()) / name
+        compiled = [path for path in folder.rglob("*") if path.suffix in (".blob", ".plan")]
         size = f"{sum(blob.stat().st_size for blob in compiled) / 1e3:.0f}" if compiled else "-"
         age = _age(max(compiled, key=lambda blob: blob.stat().st_mtime)) if compiled else "-"
         path = options.weights / f"{name}.onnx"

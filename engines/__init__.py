@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from engines.errors import EngineError
-from engines.runtime.base import MAX_BATCH, Buffers, Engine, Spec, TensorSpec
+from engines.runtime.base import MAX_BATCH, Buffers, Engine, Progress, Spec, TensorSpec
 
 __all__ = [
     "MAX_BATCH",
@@ -21,6 +21,7 @@ __all__ = [
     "Buffers",
     "Engine",
     "EngineError",
+    "Progress",
     "Spec",
     "TensorSpec",
     "cache_folder",
@@ -32,17 +33,24 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 def load(
-    name: str, runtime: str = "auto", threads: int | None = None, cache: Path | None = None, folder: Path = WEIGHTS
+    name: str,
+    runtime: str = "auto",
+    threads: int | None = None,
+    cache: Path | None = None,
+    folder: Path = WEIGHTS,
+    progress: Progress | None = None,
 ) -> Engine:
     """The network `name`, ready to be called.
 
     Args:
         name: file name in `folder` without ".onnx".
-        runtime: "openvino" (or "cpu"), "torch" (on an NVIDIA GPU), or "auto": OpenVINO, until the others were measured.
+        runtime: "openvino" (or "cpu"), "tensorrt" or "torch" (on an NVIDIA GPU), or "auto": OpenVINO, until the others
+            were measured.
         threads: how many CPU threads compute; None leaves it to the runtime. A GPU has no use for it.
         cache: folder for compiled networks, which make the next start quick (each has its own folder in there);
             None is `cache_folder()`.
         folder: where the .onnx files lie.
+        progress: hears of compiling, where that takes long.
 
     Raises:
         EngineError: no such network, runtime or number of threads, or the file is damaged.
@@ -56,7 +64,7 @@ def load(
         raise EngineError(
             f"The network '{name}' is not at {path}: restore the file or take one of those there ({known})."
         )
-    return make(name, path, threads=threads, cache=_writable((cache or cache_folder()) / name))
+    return make(name, path, threads=threads, cache=_writable((cache or cache_folder()) / name), progress=progress)
 
 
 def engine_class(runtime: str = "auto") -> type[Engine]:
@@ -70,13 +78,21 @@ def engine_class(runtime: str = "auto") -> type[Engine]:
         from engines.runtime.openvino import OpenVinoEngine
 
         return OpenVinoEngine
+    if runtime == "tensorrt":
+        try:
+            from engines.runtime.tensorrt import TensorRtEngine
+        except ImportError as error:
+            raise EngineError(f"The TensorRT runtime needs cuda-bindings and onnx: install both ({error}).") from error
+        return TensorRtEngine
     if runtime == "torch":
         try:
             from engines.runtime.torch import TorchEngine
         except ImportError as error:
             raise EngineError(f"The torch runtime needs torch and onnx: install both ({error}).") from error
         return TorchEngine
-    raise EngineError(f"The runtime '{runtime}' is not known to the engines: use auto, openvino (or cpu), or torch.")
+    raise EngineError(
+        f"The runtime '{runtime}' is not known to the engines: use auto, openvino (or cpu), tensorrt, or torch."
+    )
 
 
 def cache_folder() -> Path:

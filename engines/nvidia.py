@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import dataclass
 
 NAME_BYTES = 256
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 
 
-def gpu_names() -> tuple[str, ...]:
-    """The names of the GPUs CUDA sees, e.g. ("NVIDIA H200",); empty without driver or GPU."""
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A card: its name, e.g. "NVIDIA H200", and compute capability, e.g. (9, 0)."""
+
+    name: str
+    capability: tuple[int, int]
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs CUDA sees; empty without driver or GPU."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -17,10 +27,17 @@ def gpu_names() -> tuple[str, ...]:
     count = ctypes.c_int()
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return ()
-    names = []
-    for number in range(count.value):
-        device, name = ctypes.c_int(), ctypes.create_string_buffer(NAME_BYTES)
-        driver.cuDeviceGet(ctypes.byref(device), number)
-        driver.cuDeviceGetName(name, NAME_BYTES, device)
-        names.append(name.value.decode())
-    return tuple(names)
+    return tuple(_gpu(driver, number) for number in range(count.value))
+
+
+def _gpu(driver: ctypes.CDLL, number: int) -> Gpu:
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(NAME_BYTES)
+    driver.cuDeviceGet(ctypes.byref(device), number)
+    driver.cuDeviceGetName(name, NAME_BYTES, device)
+
+    def attribute(which: int) -> int:
+        value = ctypes.c_int()
+        driver.cuDeviceGetAttribute(ctypes.byref(value), which, device)
+        return value.value
+
+    return Gpu(name.value.decode(), (attribute(CAPABILITY_MAJOR), attribute(CAPABILITY_MINOR)))

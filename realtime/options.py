@@ -94,9 +94,9 @@ class OutputGroup:
 class PerformanceGroup:
     """How it is computed."""
 
-    runtime: Literal["auto", "cpu", "openvino", "torch"] = "auto"
-    """What runs the networks: openvino (or cpu) on the CPU, torch on an NVIDIA GPU. What is asked for and cannot be
-    had is an error. Default: openvino."""
+    runtime: Literal["auto", "cpu", "openvino", "tensorrt", "torch"] = "auto"
+    """What runs the networks: openvino (or cpu) on the CPU, tensorrt or torch on an NVIDIA GPU. What is asked for and
+    cannot be had is an error. Default: openvino."""
     threads: Count = None
     """CPU threads per network. Default: one for every two cores."""
     debug: Flag = False

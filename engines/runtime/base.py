@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from engines.errors import EngineError
 Array = NDArray[Any]
 
 MAX_BATCH = 16
+
+# told what is being compiled, how many steps of that are done, and how many there are
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,14 @@ class Engine(ABC):
     precision: str
 
     @abstractmethod
-    def __init__(self, name: str, path: Path, threads: int | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        threads: int | None = None,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Read the network.
 
         Args:
@@ -97,6 +107,7 @@ class Engine(ABC):
             path: the .onnx file.
             threads: how many CPU threads compute, where the CPU does; None leaves it to the runtime.
             cache: folder for compiled networks, where the runtime compiles to files, or None for no cache.
+            progress: hears of compiling, where that takes long enough to be told in steps.
 
         Raises:
             EngineError: the runtime cannot work here, the file is damaged, or is a network that it cannot run.

@@ -12,7 +12,7 @@ import numpy as np
 import openvino as ov
 
 from engines.errors import EngineError
-from engines.runtime.base import Buffers, Engine, Spec, TensorSpec
+from engines.runtime.base import Buffers, Engine, Progress, Spec, TensorSpec
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +39,14 @@ class OpenVinoEngine(Engine):
     runtime = f"openvino {ov.__version__.split('-')[0]} cpu"
     precision = "float32"
 
-    def __init__(self, name: str, path: Path, threads: int | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        threads: int | None = None,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         """Read the network and compile it for one item.
 
         Args:
@@ -47,6 +54,7 @@ class OpenVinoEngine(Engine):
             path: the .onnx file.
             threads: how many threads compute; None leaves it to OpenVINO (all cores).
             cache: folder for compiled networks, or None for no cache.
+            progress: of no use here, compiling takes a moment.
 
         Raises:
             EngineError: the file is damaged, or is a network that a batch-first call cannot run.

@@ -19,7 +19,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from torch.nn import functional
 
 from engines.errors import EngineError
-from engines.runtime.base import Array, Buffers, Engine, Spec, TensorSpec
+from engines.runtime.base import Array, Buffers, Engine, Progress, Spec, TensorSpec
 from engines.runtime.folding import fold_constants
 
 Operation = Callable[..., Any]
@@ -51,9 +51,15 @@ class TorchEngine(Engine):
     precision = "float32"
 
     def __init__(
-        self, name: str, path: Path, threads: int | None = None, cache: Path | None = None, device: str = "cuda"
+        self,
+        name: str,
+        path: Path,
+        threads: int | None = None,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+        device: str = "cuda",
     ) -> None:
-        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime. Threads and cache have no use here."""
+        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime. The rest has no use here."""
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError("The torch runtime needs an NVIDIA GPU and torch with CUDA: take --runtime openvino.")
         self._device = torch.device(device)

@@ -12,12 +12,13 @@ import build_engines
 from build_engines import Options
 from engines import EngineError
 from engines.lstsq import kernel
+from engines.nvidia import Gpu
 
 
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is compiled for a GPU this machine may have."""
-    monkeypatch.setattr(build_engines, "gpu_names", tuple)
+    monkeypatch.setattr(build_engines, "gpus", tuple)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_network_that_fails_is_explained_and_the_others_are_compiled(
 def test_with_a_gpu_the_kernel_is_compiled_too(
     options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build_engines, "gpu_names", lambda: ("Some GPU",))
+    monkeypatch.setattr(build_engines, "gpus", lambda: (Gpu("Some GPU", (8, 0)),))
     monkeypatch.setattr(kernel, "build", lambda folder: folder / "lstsq-1.fatbin")
     assert build_engines.main(options) == 0
     assert options.cache is not None

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from engines.nvidia import gpu_names
+from engines.nvidia import Gpu, gpus
 
 
 @pytest.mark.parametrize(
     ("initialised", "names"), [(0, ("NVIDIA H200", "NVIDIA GeForce RTX 4090")), (0, ()), (100, ("hidden",))]
 )
-def test_the_drivers_names(initialised: int, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_drivers_gpus(initialised: int, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     def count(result: Any) -> int:
         result._obj.value = len(names)
         return 0
@@ -28,11 +28,20 @@ def test_the_drivers_names(initialised: int, names: tuple[str, ...], monkeypatch
         buffer.value = names[device.value - 10].encode()
         return 0
 
+    def attribute(result: Any, which: int, device: ctypes.c_int) -> int:
+        result._obj.value = {75: 8, 76: device.value - 10}[which]  # the major and minor compute capability
+        return 0
+
     driver = SimpleNamespace(
-        cuInit=lambda flags: initialised, cuDeviceGetCount=count, cuDeviceGet=device, cuDeviceGetName=name
+        cuInit=lambda flags: initialised,
+        cuDeviceGetCount=count,
+        cuDeviceGet=device,
+        cuDeviceGetName=name,
+        cuDeviceGetAttribute=attribute,
     )
     monkeypatch.setattr(ctypes, "CDLL", lambda path: driver)
-    assert gpu_names() == (() if initialised else names)
+    wanted = tuple(Gpu(name, (8, number)) for number, name in enumerate(names))
+    assert gpus() == (() if initialised else wanted)
 
 
 def test_without_a_driver_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,4 +49,4 @@ def test_without_a_driver_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None
         raise OSError(path)
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert gpu_names() == ()
+    assert gpus() == ()

@@ -12,18 +12,18 @@ import importlib.util
 import pytest
 
 from engines.lstsq import cuda, kernel
-from engines.nvidia import gpu_names
+from engines.nvidia import gpus
 
 
 @pytest.fixture(scope="session")
 def gpu() -> str:
     """The first GPU's name."""
-    names = gpu_names()
-    if not names:
+    found = gpus()
+    if not found:
         pytest.skip("there is no NVIDIA GPU")
     if importlib.util.find_spec("pycuda") is None:
         pytest.skip('there is a GPU, but not pycuda: pip install -e ".[gpu]"')
-    return names[0]
+    return found[0].name
 
 
 @pytest.fixture(scope="session")

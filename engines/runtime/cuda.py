@@ -1,0 +1,113 @@
+"""CUDA memory, streams and graphs through NVIDIA's own binding (cuda-python), on the primary context.
+
+Only what an engine needs. Errors are `EngineError`; imported late, for machines without a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cuda.bindings import runtime
+
+from engines.errors import EngineError
+from engines.runtime.base import Array
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceArray:
+    """Memory on the GPU without gaps, as torch, CuPy, pycuda and Numba take it."""
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.pointer, False), "version": 3}
+
+
+class Memory:
+    """Page-locked host arrays and arrays on the GPU, all given back when it goes."""
+
+    def __init__(self) -> None:
+        self._host: list[int] = []
+        self._device: list[int] = []
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Zeros on the host that the GPU reads and writes at full speed, without the processor."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        pointer = int(_done(runtime.cudaMallocHost(size), f"keep {size} bytes of the host's memory for it"))
+        self._host.append(pointer)
+        array: Array = np.frombuffer(memoryview((ctypes.c_char * size).from_address(pointer)), dtype).reshape(shape)
+        array[:] = 0
+        return array
+
+    def device(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+        """Memory on the GPU, with whatever lay there."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        pointer = int(_done(runtime.cudaMalloc(size), f"keep {size} bytes of its memory"))
+        self._device.append(pointer)
+        return DeviceArray(pointer, shape, dtype)
+
+    def __del__(self) -> None:
+        # no errors here: at the end of the program the driver may be gone before us
+        for pointer in self._host:
+            runtime.cudaFreeHost(pointer)
+        for pointer in self._device:
+            runtime.cudaFree(pointer)
+
+
+def new_stream() -> int:
+    """A stream of its own, which does not wait for the default one."""
+    return int(_done(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking), "make a stream"))
+
+
+def upload(array: Array, to: DeviceArray, stream: int) -> None:
+    """Start copying to the GPU; `array` is page-locked and left alone until the stream has come so far."""
+    kind = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
+    _done(runtime.cudaMemcpyAsync(to.pointer, array.ctypes.data, to.nbytes, kind, stream), "take a copy")
+
+
+def download(source: DeviceArray, to: Array, stream: int) -> None:
+    """Start copying from the GPU into page-locked `to`."""
+    kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
+    _done(runtime.cudaMemcpyAsync(to.ctypes.data, source.pointer, source.nbytes, kind, stream), "give a copy")
+
+
+def wait(stream: int) -> None:
+    """Until the stream has done all it was given."""
+    _done(runtime.cudaStreamSynchronize(stream), "finish")
+
+
+def record(work: Callable[[int], None], stream: int) -> int:
+    """What `work` does on the stream it is given, as a CUDA graph for `replay`; nothing of it runs now."""
+    mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may go on
+    _done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
+    try:
+        work(stream)
+    finally:
+        ended = runtime.cudaStreamEndCapture(stream)
+    return int(_done(runtime.cudaGraphInstantiate(_done(ended, "end a graph"), 0), "make a graph ready"))
+
+
+def replay(graph: int, stream: int) -> None:
+    """Start a recorded graph."""
+    _done(runtime.cudaGraphLaunch(graph, stream), "run a graph")
+
+
+def _done(result: tuple[Any, ...], doing: str) -> Any:
+    """The value of a call; EngineError where it failed."""
+    error, *values = result
+    if error != runtime.cudaError_t.cudaSuccess:
+        name = runtime.cudaGetErrorString(error)[1].decode()
+        raise EngineError(f"The GPU could not {doing}: {name}.")
+    return values[0] if values else None

@@ -1,0 +1,190 @@
+"""Stand-ins for what only a GPU has: CUDA's runtime on the host's memory, and TensorRT's engine on ONNX's reference.
+
+Plans are compiled by the real library; the stand-in "loads" one by looking up the network it was made from. It is as
+strict as the GPU: nothing is computed before shapes and addresses are set, nor on memory that was not allocated, and
+what is recorded into a graph runs when that is replayed, not before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+
+class CudaRuntime:
+    """As the module cuda.bindings.runtime. `broken` names a call that fails."""
+
+    cudaError_t = SimpleNamespace(cudaSuccess=0)
+    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
+    cudaStreamNonBlocking = 1
+
+    def __init__(self) -> None:
+        self.broken = ""
+        self.memory: dict[int, Any] = {}
+        self.streams = 0
+        self.recording: dict[int, list[Callable[[], None]]] = {}
+        self.graphs: list[list[Callable[[], None]]] = []
+
+    def cudaMalloc(self, size: int) -> tuple[Any, ...]:
+        return self._allocated("cudaMalloc", size)
+
+    def cudaMallocHost(self, size: int) -> tuple[Any, ...]:
+        return self._allocated("cudaMallocHost", size)
+
+    def cudaFree(self, pointer: int) -> tuple[Any, ...]:
+        del self.memory[pointer]
+        return (0,)
+
+    cudaFreeHost = cudaFree
+
+    def cudaStreamCreateWithFlags(self, flags: int) -> tuple[Any, ...]:
+        self.streams += 1
+        return self._result("cudaStreamCreateWithFlags", self.streams)
+
+    def cudaStreamSynchronize(self, stream: int) -> tuple[Any, ...]:
+        return self._result("cudaStreamSynchronize")
+
+    def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
+        assert {to, start} <= set(self.memory)
+        self.enqueue(stream, lambda: ctypes.memmove(to, start, size))
+        return self._result("cudaMemcpyAsync")
+
+    def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple[Any, ...]:
+        self.recording[stream] = []
+        return self._result("cudaStreamBeginCapture")
+
+    def cudaStreamEndCapture(self, stream: int) -> tuple[Any, ...]:
+        return self._result("cudaStreamEndCapture", self.recording.pop(stream))
+
+    def cudaGraphInstantiate(self, graph: list[Callable[[], None]], flags: int) -> tuple[Any, ...]:
+        self.graphs.append(graph)
+        return self._result("cudaGraphInstantiate", len(self.graphs) - 1)
+
+    def cudaGraphLaunch(self, graph: int, stream: int) -> tuple[Any, ...]:
+        for work in self.graphs[graph]:
+            self.enqueue(stream, work)
+        return self._result("cudaGraphLaunch")
+
+    def cudaGetErrorString(self, error: int) -> tuple[int, bytes]:
+        return 0, b"out of memory" if error == 2 else b"?"
+
+    def enqueue(self, stream: int, work: Callable[[], Any]) -> None:
+        """At once, or into the graph that is being recorded."""
+        assert 1 <= stream <= self.streams
+        self.recording[stream].append(work) if stream in self.recording else work()
+
+    def _allocated(self, call: str, size: int) -> tuple[Any, ...]:
+        memory = (ctypes.c_char * size)(*b"\xff" * size)
+        pointer = ctypes.addressof(memory)
+        self.memory[pointer] = memory
+        return self._result(call, pointer)
+
+    def _result(self, call: str, *values: Any) -> tuple[Any, ...]:
+        return (2, None) if call == self.broken else (0, *values)
+
+
+class TensorRt:
+    """As the real module, but for `Runtime`.
+
+    Attributes:
+        networks: name of a plan file's network → the .onnx file it stands for.
+        refused: how many plans in a row count as damaged.
+    """
+
+    def __init__(self, module: Any, cuda: CudaRuntime, network: Path) -> None:
+        self._module, self._cuda, self._network = module, cuda, network
+        self.refused = 0
+        self.fails = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def Runtime(self, log: Any) -> Any:
+        def deserialize(plan: bytes) -> Any:
+            assert len(plan) > 100
+            if self.refused:
+                self.refused -= 1
+                return None
+            return _Engine(self, self._cuda, self._network)
+
+        return SimpleNamespace(deserialize_cuda_engine=deserialize)
+
+
+class _Engine:
+    def __init__(self, trt: TensorRt, cuda: CudaRuntime, network: Path) -> None:
+        model = onnx.load(network)
+        self.trt, self.cuda, self.evaluator = trt, cuda, ReferenceEvaluator(model)
+        self.values = [*model.graph.input, *model.graph.output]
+        self.inputs = {value.name for value in model.graph.input}
+        self.num_io_tensors = len(self.values)
+        self.num_optimization_profiles = 1 if self.get_tensor_shape(self.values[0].name)[0] != -1 else 4
+
+    def get_tensor_name(self, place: int) -> str:
+        return self.values[place].name
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        value = next(value for value in self.values if value.name == name)
+        return tuple(side.dim_value or -1 for side in value.type.tensor_type.shape.dim)
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        return self.trt.DataType.FLOAT
+
+    def get_tensor_mode(self, name: str) -> Any:
+        return self.trt.TensorIOMode.INPUT if name in self.inputs else self.trt.TensorIOMode.OUTPUT
+
+    def create_runtime_config(self) -> Any:
+        cache = SimpleNamespace(serialize=lambda: b"code", deserialize=lambda blob: blob == b"code")
+        return SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda cache: True)
+
+    def create_execution_context(self, config: Any = None) -> Any:
+        return _Context(self, config)
+
+
+class _Context:
+    def __init__(self, engine: _Engine, config: Any) -> None:
+        self.engine, self.config = engine, config
+        self.addresses: dict[str, int] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.profile = 0
+
+    def set_optimization_profile_async(self, profile: int, stream: int) -> bool:
+        self.profile = profile
+        return True
+
+    def set_tensor_address(self, name: str, pointer: int) -> bool:
+        assert pointer in self.engine.cuda.memory
+        self.addresses[name] = pointer
+        return True
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        if self.engine.num_optimization_profiles > 1:
+            least, most = ((1, 1), (2, 2), (3, 8), (9, 16))[self.profile]
+            assert least <= shape[0] <= most, "the batch is not one of the profile's"
+        self.shapes[name] = shape
+        return True
+
+    def execute_async_v3(self, stream: int) -> bool:
+        if self.engine.trt.fails:
+            return False
+        assert set(self.shapes) == self.engine.inputs
+        assert len(self.addresses) == self.engine.num_io_tensors
+        self.engine.cuda.enqueue(stream, self._compute)
+        return True
+
+    def _compute(self) -> None:
+        inputs = {name: self._array(name, shape) for name, shape in self.shapes.items()}
+        names = [value.name for value in self.engine.values if value.name not in self.engine.inputs]
+        for name, result in zip(names, self.engine.evaluator.run(None, inputs), strict=True):
+            self._array(name, result.shape)[...] = result
+
+    def _array(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        memory = self.engine.cuda.memory[self.addresses[name]]
+        return np.frombuffer(memory, np.float32).reshape(shape)
