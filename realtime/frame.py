@@ -143,6 +143,7 @@ class Result:
         synthetic: True where the picture shows a swapped or rotated face.
         finished: `time.perf_counter()` when the picture was ready.
         parts_s: what drawing took, in seconds by part (see `realtime.timing.Split`).
+        original: the frame as it came from the source, before anything was drawn; None where nobody kept it.
     """
 
     frame: Frame
@@ -151,3 +152,4 @@ class Result:
     synthetic: bool = False
     finished: float = 0.0
     parts_s: dict[str, float] = field(default_factory=dict)
+    original: Frame | None = None

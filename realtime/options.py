@@ -29,7 +29,8 @@ class SourceGroup:
 
     source: str = "auto"
     """auto (a camera, else the demo), camera, camera:NUMBER, camera:NAME, a video file or address, an image,
-    images:FOLDER, or demo (two public-domain portraits, moved as if by hand)."""
+    images:FOLDER, rgbd:FOLDER (recorded colour and depth), or demo (two public-domain portraits, moved as if by hand).
+    """
     width: Pixels = None
     """Picture width asked of a camera."""
     height: Pixels = None
@@ -77,8 +78,8 @@ class OutputGroup:
     """Where the picture goes."""
 
     sink: Sinks = ()
-    """window, virtual[:DEVICE] (a virtual camera), a .mp4, .mov, .mkv or .webm file, png:FOLDER, udp://HOST:PORT,
-    rtmp://ADDRESS, or null. Give it again for several at once. Default: the window, or out/facet.mp4 where there is no
+    """window, virtual[:DEVICE] (a virtual camera), a .mp4, .mov, .mkv or .webm file, png:FOLDER, rgbd:FOLDER
+    (colour and depth as they came), udp://HOST:PORT, rtmp://ADDRESS, or null. Give it again for several at once. Default: the window, or out/facet.mp4 where there is no
     display."""
     mirror: Flag = False
     """Mirror the window (and nothing else)."""

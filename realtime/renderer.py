@@ -100,7 +100,8 @@ class Renderer:
         if swapping:
             self._veil.remember(finished)
         parts = self._split.end()
-        return Result(replace(frame, pixels=finished), found, drawn, synthetic, time.perf_counter(), parts)
+        shown = replace(frame, pixels=finished)
+        return Result(shown, found, drawn, synthetic, time.perf_counter(), parts, original)
 
     def close(self) -> None:
         """Release everything; may be called more than once."""

@@ -26,8 +26,8 @@ def make_report(outcome: Outcome, source: Source, name: str, runtime: str) -> di
 
     Keys of the schema: schema, frames_in, frames_out, dropped (frames lost between the stages), fps (drawn per second),
     latency_ms {p50, p95, p99} (capture to the first sink that shows, else the first), stages_ms {name: {p50, p95}},
-    source, sinks, runtime, versions. Beyond it: fps_in, skipped (pictures that could not be decoded), and of each sink
-    its frames, drops, latency and error.
+    source, sinks, runtime, versions. Beyond it: fps_in, skipped (pictures that could not be decoded), of a depth sensor
+    the pictures paired and alone and how far apart they are, and of each sink its frames, drops, latency and error.
 
     Args:
         outcome: of the loop.
@@ -50,6 +50,7 @@ def make_report(outcome: Outcome, source: Source, name: str, runtime: str) -> di
             "rate": source.rate and _number(source.rate),
             "live": source.live,
             "skipped": outcome.skipped,
+            "depth": _depth(source),
         },
         "sinks": [_sink(lane) for lane in outcome.lanes],
         "runtime": runtime,
@@ -90,9 +91,27 @@ def closing_table(report: dict[str, Any]) -> Group:
 def _headline(report: dict[str, Any]) -> str:
     skipped = report["source"]["skipped"]
     unread = f", {skipped} unreadable" if skipped else ""
+    depth = report["source"]["depth"]
+    apart = "" if depth is None else _apart(depth)
     return (
         f"{report['frames_in']} frames in ({_text(report['fps_in'])}/s{unread}), {report['frames_out']} drawn "
-        f"({_text(report['fps'])}/s), {report['dropped']} dropped. Times from capture to each sink, and of each stage:"
+        f"({_text(report['fps'])}/s), {report['dropped']} dropped.{apart}"
+        " Times from capture to each sink, and of each stage:"
+    )
+
+
+def _depth(source: Source) -> dict[str, Any] | None:
+    pairing = source.pairing
+    if pairing is None:
+        return None
+    return {"paired": pairing.paired, "alone": pairing.alone, "apart_ms": pairing.apart_ms()}
+
+
+def _apart(depth: dict[str, Any]) -> str:
+    total, apart = depth["paired"] + depth["alone"], depth["apart_ms"]
+    return (
+        f" Depth for {depth['paired']} of {total} pictures, {_text(apart['p50'])} ms apart"
+        f" (95 %: {_text(apart['p95'])}, drift {_text(apart['drift'])})."
     )
 
 

@@ -17,6 +17,7 @@ from realtime.frame import Frame, Result
 from realtime.loop import Lane, Outcome
 from realtime.progress import ProgressLine
 from realtime.report import closing_table, make_report, write_report
+from realtime.rgbd.pairing import Pairing
 from realtime.sinks import open_sink
 from realtime.sinks.base import SinkOptions
 from realtime.sinks.null import NullSink
@@ -59,7 +60,14 @@ def test_the_report_has_the_keys_and_numbers_of_schema_1(tmp_path: Path, rng: np
         assert read["stages_ms"]["render"][f"p{percent}"] == pytest.approx(
             np.percentile(latencies, percent) / 2, rel=0.01
         )
-    assert read["source"] == {"name": "clip.mp4", "size": [6, 4], "rate": 30.0, "live": False, "skipped": 3}
+    assert read["source"] == {
+        "name": "clip.mp4",
+        "size": [6, 4],
+        "rate": 30.0,
+        "live": False,
+        "skipped": 3,
+        "depth": None,
+    }
     assert read["sinks"][0]["name"] == "null"
     assert read["runtime"] == "somewhere"
     assert {"python", "numpy", "openvino"} <= set(read["versions"])
@@ -121,3 +129,21 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
         progress.update()
         progress.update()
     assert capsys.readouterr().err == "60 of 200 frames, 0 frames/s\n"
+
+
+def test_how_far_depth_and_colour_are_apart_is_told() -> None:
+    pairing = Pairing()
+    for index in range(10):
+        pairing.add(0.012, index / 30)
+    pairing.add(None, 0.4)
+    sensor = source()
+    sensor.pairing = pairing
+    report = make_report(outcome([20.0]), sensor, "rgbd:x", "somewhere")
+    assert report["source"]["depth"] == {
+        "paired": 10,
+        "alone": 1,
+        "apart_ms": {"p50": 12.0, "p95": 12.0, "drift": 0.0},
+    }
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(closing_table(report))
+    assert "Depth for 10 of 11 pictures, 12.0 ms apart" in console.export_text()

@@ -13,26 +13,41 @@ Depth = TypeVar("Depth")
 # Half a frame at 30 frames/s apart is usual, a whole one happens; what is farther apart shows another moment.
 TOLERANCE_S = 0.04
 _KEPT = 100_000
+_SHORT_S = 0.5  # a gap that needs no words
 
 
 class Pairing:
-    """Counts how well depth keeps step with colour."""
+    """Counts how well depth keeps step with colour.
+
+    Attributes:
+        paired, alone: colour pictures with and without depth.
+    """
 
     def __init__(self) -> None:
         self._apart: list[float] = []
+        self._last_s = 0.0
+        self.paired = 0
         self.alone = 0
 
-    def add(self, apart_s: float | None) -> None:
-        """Note a colour picture: seconds by which its depth is later, or None where it has none."""
-        if apart_s is None:
-            self.alone += 1
-        elif len(self._apart) < _KEPT:
-            self._apart.append(apart_s)
+    def add(self, apart_s: float | None, time_s: float) -> str | None:
+        """Note a colour picture.
 
-    @property
-    def paired(self) -> int:
-        """Colour pictures that got a depth picture."""
-        return len(self._apart)
+        Args:
+            apart_s: seconds by which its depth is later, or None where it has none.
+            time_s: when it was taken.
+
+        Returns:
+            A notice to show where depth has been missing for a while, else None.
+        """
+        if apart_s is not None:
+            self._last_s = time_s
+            self.paired += 1
+            if len(self._apart) < _KEPT:
+                self._apart.append(apart_s)
+            return None
+        self.alone += 1
+        away = time_s - self._last_s
+        return f"no depth for {away:.0f} s" if away > _SHORT_S else None
 
     def apart_ms(self) -> dict[str, float | None]:
         """How far apart in time pairs are, sign left out, and by how much more at the end than at the beginning.

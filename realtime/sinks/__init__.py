@@ -9,7 +9,10 @@ from realtime.controls import Controls
 from realtime.errors import OutputError
 from realtime.sinks.base import Sink, SinkOptions
 
-KINDS = "window, virtual[:DEVICE], a .mp4, .mov, .mkv or .webm file, png:FOLDER, udp://HOST:PORT, rtmp://…, null"
+KINDS = (
+    "window, virtual[:DEVICE], a .mp4, .mov, .mkv or .webm file, png:FOLDER, rgbd:FOLDER, udp://HOST:PORT, rtmp://…,"
+    " null"
+)
 
 
 def open_sink(
@@ -52,6 +55,10 @@ def open_sink(
             from realtime.sinks.png import PngSink
 
             return PngSink(Path(rest), options)
+        case "rgbd" if rest:
+            from realtime.sinks.rgbd import RgbdSink
+
+            return RgbdSink(Path(rest), options)
         case "udp" | "rtmp" | "rtmps":
             from realtime.sinks.stream import StreamSink
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from realtime.errors import DeviceLostError, OutputError
-from realtime.frame import Pixels, Result
+from realtime.frame import Result
 from realtime.sinks.base import Sink, SinkOptions
 
 # Eight bytes of signature and the IHDR chunk (length, type, 13 bytes, checksum): text may follow from here on.
@@ -18,9 +20,15 @@ _AFTER_HEADER = 8 + 4 + 4 + 13 + 4
 _FASTEST = 1
 
 
-def encode_png(pixels: Pixels, text: Iterable[tuple[str, str]] = ()) -> bytes:
-    """(H, W, 3) RGB → the bytes of a PNG file with one tEXt chunk (PNG specification 11.3.4.3) a (key, text)."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_PNG_COMPRESSION, _FASTEST))
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16], text: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The bytes of a PNG file with one tEXt chunk (PNG specification 11.3.4.3) a (key, text).
+
+    Args:
+        pixels: (H, W, 3) RGB or (H, W) grey, 8 or 16 bits.
+        text: Latin-1.
+    """
+    stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", stored, (cv2.IMWRITE_PNG_COMPRESSION, _FASTEST))
     data = encoded.tobytes()
     return data[:_AFTER_HEADER] + b"".join(_text(key, value) for key, value in text) + data[_AFTER_HEADER:]
 
@@ -31,8 +39,8 @@ def _text(key: str, value: str) -> bytes:
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def write_png(path: Path, pixels: Pixels, text: Iterable[tuple[str, str]] = ()) -> None:
-    """Write one file whole, or remove what there is of it.
+def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], text: Iterable[tuple[str, str]] = ()) -> None:
+    """Write one file whole (see `encode_png`), or remove what there is of it.
 
     Raises:
         OSError: the disk is full, or the folder went away.

@@ -36,7 +36,9 @@ __all__ = [
     "read_image",
 ]
 
-KNOWN = "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, demo, auto"
+KNOWN = (
+    "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, rgbd:FOLDER, demo, auto"
+)
 
 
 def open_source(spec: str, options: SourceOptions | None = None) -> Source:
@@ -84,6 +86,12 @@ def _open_demo(argument: str, options: SourceOptions) -> Source:
     return Demo(None if endless else DURATION_S)
 
 
+def _open_rgbd(argument: str, options: SourceOptions) -> Source:
+    from realtime.sources.rgbd import open_rgbd  # late: what it reads with is built on this package
+
+    return open_rgbd(argument, options)
+
+
 def chosen(spec: str) -> str:
     """`spec`, or for `auto` what it stands for on this machine: camera, or demo where no camera can be used."""
     if spec != "auto":
@@ -94,5 +102,6 @@ def chosen(spec: str) -> str:
 _KINDS: dict[str, Callable[[str, SourceOptions], Source]] = {
     "camera": open_camera,
     "images": _open_folder,
+    "rgbd": _open_rgbd,
     "demo": _open_demo,
 }

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from realtime.frame import Frame
+from realtime.rgbd.pairing import Pairing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Source(ABC):
         path: the file that audio is taken from when recording, or None.
         pixel_shape: width / height of one pixel of the frames, near 1 (what is further from it was stretched).
         skipped: pictures that could not be decoded and were passed over so far.
+        pairing: how well depth keeps step with colour, or None without a depth sensor.
     """
 
     live: bool = False
@@ -63,6 +65,7 @@ class Source(ABC):
     path: Path | None = None
     pixel_shape: Fraction = Fraction(1)
     skipped: int = 0
+    pairing: Pairing | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

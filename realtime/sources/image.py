@@ -78,7 +78,7 @@ class ImageFolder(Source):
         if not folder.is_dir():
             raise InputError(f"There is no folder {folder}: check the path after images:.")
         files = [path for path in folder.iterdir() if is_image(path) and path.is_file()]
-        self._files = sorted(files, key=_natural)
+        self._files = sorted(files, key=natural)
         self._period, self._loop = 1.0 / (rate or _NOMINAL_RATE), loop
         self._closed = threading.Event()
         self._pictures = self._read()
@@ -110,7 +110,7 @@ class ImageFolder(Source):
                 self.skipped += 1
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name.lower())]
 
 

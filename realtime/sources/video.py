@@ -101,23 +101,13 @@ class VideoFile(Source):
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Pixels, float | None]]:
         """Upright pictures with their stamps in seconds (None where the file gives none)."""
-        stream.thread_type = ThreadType.AUTO
-        stream.codec_context.thread_count = _DECODER_THREADS
         picture = PictureMaker(stream.sample_aspect_ratio)
-        for packet in _packets(container, stream):
-            try:
-                frames = stream.decode(packet)
-            except av.error.EOFError:
-                return
-            except av.FFmpegError:
+        for frame in decoded(container, stream):
+            pixels = None if frame is None else _made(picture, frame)
+            if frame is None or pixels is None:
                 self.skipped += 1
-                continue
-            for frame in frames:
-                pixels = _made(picture, frame)
-                if pixels is None:
-                    self.skipped += 1
-                else:
-                    yield pixels, _seconds(frame, stream)
+            else:
+                yield pixels, seconds(frame, stream)
 
 
 class MediaClock:
@@ -187,6 +177,27 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
                      "choose a video.")  # fmt: skip
 
 
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | None]:
+    """The frames of a stream in order; None for each packet that cannot be decoded."""
+    stream.thread_type = ThreadType.AUTO
+    stream.codec_context.thread_count = _DECODER_THREADS
+    for packet in _packets(container, stream):
+        try:
+            frames = stream.decode(packet)
+        except av.error.EOFError:
+            return
+        except av.FFmpegError:
+            yield None
+            continue
+        yield from frames
+
+
+def seconds(frame: av.VideoFrame, stream: VideoStream) -> float | None:
+    """The time stamp of a frame as in the file, or None where it has none."""
+    # frame.time is NaN for the frames that flushing gives
+    return None if frame.pts is None or stream.time_base is None else float(frame.pts * stream.time_base)
+
+
 def _made(picture: PictureMaker, frame: av.VideoFrame) -> Pixels | None:
     """The picture, or None where the frame is broken or in a form that swscale cannot read."""
     if frame.is_corrupt:
@@ -195,11 +206,6 @@ def _made(picture: PictureMaker, frame: av.VideoFrame) -> Pixels | None:
         return picture(frame)
     except av.FFmpegError:
         return None
-
-
-def _seconds(frame: av.VideoFrame, stream: VideoStream) -> float | None:
-    # frame.time is NaN for the frames that flushing gives
-    return None if frame.pts is None or stream.time_base is None else float(frame.pts * stream.time_base)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream] | None]:

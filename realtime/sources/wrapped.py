@@ -21,7 +21,7 @@ class Wrapped(Source):
         self._closed = threading.Event()
         self.live, self.tracked, self.size = inner.live, inner.tracked, inner.size
         self.rate, self.frames, self.path = inner.rate, inner.frames, inner.path
-        self.pixel_shape, self.skipped = inner.pixel_shape, inner.skipped
+        self.pixel_shape, self.skipped, self.pairing = inner.pixel_shape, inner.skipped, inner.pairing
 
     def _frames(self) -> Iterator[Frame]:
         """The frames of the source inside, until it ends or this one is closed."""

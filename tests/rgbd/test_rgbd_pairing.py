@@ -30,7 +30,7 @@ def test_the_nearest_within_reach(colour: list[float], depth: list[float]) -> No
 def test_clocks_that_drift_show() -> None:
     pairing = Pairing()
     for index in range(300):
-        pairing.add(0.00005 * index)
+        assert pairing.add(0.00005 * index, index / 30) is None
     assert pairing.paired == 300
     apart = pairing.apart_ms()
     assert apart["p50"] == pytest.approx(7.475, abs=0.01)
@@ -39,6 +39,8 @@ def test_clocks_that_drift_show() -> None:
 
 def test_nothing_to_pair() -> None:
     pairing = Pairing()
-    pairing.add(None)
-    assert pairing.alone == 1
+    assert pairing.add(None, 0.0) is None
+    assert pairing.add(None, 0.4) is None, "one that is missing now and then needs no words"
+    assert pairing.add(None, 3.0) == "no depth for 3 s"
+    assert (pairing.paired, pairing.alone) == (0, 3)
     assert pairing.apart_ms() == {"p50": None, "p95": None, "drift": None}
