@@ -78,9 +78,9 @@ class OutputGroup:
     """Where the picture goes."""
 
     sink: Sinks = ()
-    """window, virtual[:DEVICE] (a virtual camera), a .mp4, .mov, .mkv or .webm file, png:FOLDER, rgbd:FOLDER
-    (colour and depth as they came), udp://HOST:PORT, rtmp://ADDRESS, or null. Give it again for several at once. Default: the window, or out/facet.mp4 where there is no
-    display."""
+    """window, virtual[:DEVICE] (a virtual camera), a .mp4, .mov, .mkv or .webm file, png:FOLDER, rgbd:FOLDER (colour
+    and depth as they came), udp://HOST:PORT, rtmp://ADDRESS, or null. Give it again for several at once. Default: the
+    window, or out/facet.mp4 where there is no display."""
     mirror: Flag = False
     """Mirror the window (and nothing else)."""
     no_badge: Flag = False
