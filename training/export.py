@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 
 from engines.runtime.folding import fold_constants
@@ -16,7 +16,12 @@ OPSET = 17
 
 
 def export(
-    module: nn.Module, path: Path, inputs: dict[str, np.ndarray], outputs: tuple[str, ...], dynamic: bool = True
+    module: nn.Module,
+    path: Path,
+    inputs: dict[str, np.ndarray],
+    outputs: tuple[str, ...],
+    dynamic: bool = True,
+    bfloat16: bool = False,
 ) -> None:
     """Writes `path` (.onnx) and, beside it, the answers torch gives to `inputs` (.check.npz: in_0.., out_0..).
 
@@ -28,6 +33,8 @@ def export(
         inputs: input name → float32 example, batch first; also what the reference answers are made of.
         outputs: names of the module's results, in order.
         dynamic: take any number of rows, not only the example's.
+        bfloat16: note in the file that the network gives the same answers, to what matters, where a CPU multiplies in
+            bfloat16 (`engines.runtime.openvino`).
     """
     tensors = tuple(torch.from_numpy(value) for value in inputs.values())
     axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if dynamic else None
@@ -43,7 +50,7 @@ def export(
         training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fuse the norms into nameless weights
         do_constant_folding=False,
     )
-    _tidy(path)
+    _tidy(path, {"precision": "bfloat16"} if bfloat16 else {})
     with torch.no_grad():
         answers = module(*tensors)
     answers = answers if isinstance(answers, tuple) else (answers,)
@@ -60,10 +67,11 @@ def load_weights(module: nn.Module, path: Path) -> nn.Module:
     return module.eval()
 
 
-def _tidy(path: Path) -> None:
+def _tidy(path: Path, notes: dict[str, str]) -> None:
     """The exporter stores equal weights once and refers to them; here each gets its own initialiser again. And what it
-    leaves to be computed of sizes and indices becomes numbers."""
+    leaves to be computed of sizes and indices becomes numbers. `notes` become the file's metadata."""
     model = onnx.load(path)
+    helper.set_model_props(model, notes)
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in [n for n in graph.node if n.op_type == "Identity" and n.input[0] in stored]:

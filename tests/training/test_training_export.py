@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import openvino as ov
 import pytest
 import torch
 from torch import nn
@@ -50,6 +51,18 @@ def test_the_runtime_gives_the_stored_answers_at_any_batch(exported: tuple[nn.Se
     more = np.random.default_rng(1).random((5, 1, 6, 6), np.float32)
     with torch.no_grad():
         np.testing.assert_allclose(engine(more)[0], module(torch.from_numpy(more)).numpy(), atol=1e-5)
+
+
+def test_a_file_may_ask_for_bfloat16_which_the_runtime_uses_where_the_cpu_has_it(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    image = np.random.default_rng(2).random((1, 1, 6, 6), np.float32)
+    export(network(), tmp_path / "toy.onnx", {"image": image}, ("answer",), bfloat16=True)
+    engine = engines.load("toy", threads=1, folder=tmp_path)
+    (found,), truth = engine(image), np.load(tmp_path / "toy.check.npz")["out_0"]
+    has_it = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert engine.precision == ("bfloat16" if has_it else "float32")
+    np.testing.assert_allclose(found, truth, atol=0.02)
+    assert (np.abs(found - truth).max() > 1e-4) == has_it  # 8 bits of mantissa show
 
 
 def test_weights_of_another_network_are_refused(exported: tuple[nn.Sequential, Path]) -> None:

@@ -211,5 +211,6 @@ def train(config: Config) -> None:
             prepare(config.run)
             optimisation = Optimisation(learning_rate=config.learning_rate)
             model = fit("landmarks", Recombinator(), Samples(config), loss, config.run, optimisation)
-        export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, ("points", "confidence", "face"))
+        outputs = ("points", "confidence", "face")
+        export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, outputs, bfloat16=True)
     report(LandmarkNet(engines.load("landmarks", threads=config.run.threads)))
