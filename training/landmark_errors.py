@@ -64,7 +64,7 @@ def report(net: LandmarkNet, out: Path = Path("docs/results")) -> None:
     ced_figure(live).savefig(out / "landmarks_ced.png", dpi=DPI)
     trust_figure(trust, scores).savefig(out / "landmarks_trust.png", dpi=DPI)
     group_figure(groups).savefig(out / "landmarks_groups.png", dpi=DPI)
-    parts = [_heading(), *_errors(live, alone, times), *_trust(trust, scores), *_groups(groups)]
+    parts = [_heading(), *_errors(live, alone, times, net.precision), *_trust(trust, scores), *_groups(groups)]
     text = "\n\n".join(parts) + "\n"
     print(text)
     (out / "landmarks.md").write_text(text, encoding="utf-8")
@@ -89,7 +89,7 @@ def _revision(files: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _errors(live: Results, alone: Results, times: dict[str, float]) -> list[str]:
+def _errors(live: Results, alone: Results, times: dict[str, float], precision: str) -> list[str]:
     scores = {title: Score.of(next(iter(networks.values()))) for title, networks in live.items()}
     missed = ", ".join(f"{score.missed} of {score.faces} in {title}" for title, score in scores.items())
     return [
@@ -101,7 +101,7 @@ def _errors(live: Results, alone: Results, times: dict[str, float]) -> list[str]
         "![Cumulative error distributions](landmarks_ced.png)",
         "## One look, boxes off by ±5°, 6 %, 3 % (standard deviations)",
         error_table(alone),
-        f"One look (crop, network, decoding) takes, in OpenVINO float32 on {THREADS} threads, median: "
+        f"One look (crop, network, decoding) takes, in OpenVINO (ours {precision}, the others float32), median: "
         + ", ".join(f"{name} {value:.1f} ms" for name, value in times.items())
         + ".",
         "## The labels lean to the right",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -139,7 +140,8 @@ def _stands_bfloat16(model: Any) -> bool:
 
 
 def _has_bfloat16() -> bool:
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    # OpenVINO names what the CPU has; oneDNN below it may have been told to leave it alone
+    return "ONEDNN_MAX_CPU_ISA" not in os.environ and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _spec(name: str, model: Any) -> Spec:

@@ -37,10 +37,14 @@ class LandmarkNet:
 
     Args:
         engine: `engines.load("landmarks")`.
+
+    Attributes:
+        precision: the number type the engine computes in.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.precision = engine.precision
 
     def __call__(self, pixels: Pixels, crops: Sequence[Crop]) -> Landmarks:
         """Keypoints of the faces in `crops` (112 pixels each) of the (H, W, 3) RGB picture `pixels`."""
