@@ -1,7 +1,7 @@
 #version 330 core
 // Source texture on the wanted geometry. Parts that cost time on a software renderer are compiled in where they are used:
 // SKIN lights it like the live face, LIVE (only with SKIN) lets its eyes and inner mouth through; DETAIL writes the second
-// output.
+// output; CONFIDENCE draws how far to believe the surface, in place of its colours.
 
 in vec2 source_at; // 0..1
 in vec2 live_at;   // 0..1
@@ -26,9 +26,18 @@ uniform vec2 live_share;      // how much of the live eyes, of the live mouth
 
 layout(location = 0) out vec4 colour; // premultiplied
 #ifdef DETAIL
+layout(location = 1) out vec4 detail; // source u, v in 0..1, confidence, z
+#endif
+#if defined(DETAIL) || defined(CONFIDENCE)
 uniform vec2 source_size;
 uniform float density;        // source texels per output pixel of the whole face: what counts as unstretched
-layout(location = 1) out vec4 detail; // source u, v in 0..1, confidence, z
+
+// 1 where the texture is not stretched, 0 where it is without end or shows the back.
+float unstretched() {
+    // signed source area per output pixel: the affine of a triangle is constant, so derivatives are exact
+    float area = determinant(mat2(dFdx(source_at), dFdy(source_at))) * source_size.x * source_size.y;
+    return clamp(area / density, 0.0, 1.0);
+}
 #endif
 
 #ifdef SKIN
@@ -56,8 +65,9 @@ void main() {
 #endif
     colour = vec4(drawn * alpha, alpha);
 #ifdef DETAIL
-    // signed source area per output pixel: the affine of a triangle is constant, so derivatives are exact
-    float area = determinant(mat2(dFdx(source_at), dFdy(source_at))) * source_size.x * source_size.y;
-    detail = vec4(source_at, clamp(area / density, 0.0, 1.0), depth_at);
+    detail = vec4(source_at, unstretched(), depth_at);
+#endif
+#ifdef CONFIDENCE
+    colour = vec4(alpha * unstretched(), 0.0, 0.0, alpha);
 #endif
 }

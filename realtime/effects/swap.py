@@ -16,6 +16,7 @@ from realtime.effects.expression import (
     shape_gain,
     solve_weights,
 )
+from realtime.effects.patch import seam_patch
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import reached, regions
 from realtime.effects.relight import Fringe, Relight, Tone
@@ -25,7 +26,8 @@ from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.topology import LANDMARKS
 from realtime.geometry.views import texel_density, view_depth
 from realtime.render import gl
-from realtime.render.canvas import Canvas, Warp
+from realtime.render.canvas import Canvas
+from realtime.render.surface import Warp
 
 # Another view is taken only when its yaw fits better by this much, and fades in over so many frames.
 _HYSTERESIS_DEG = 10.0
@@ -113,9 +115,11 @@ class Swap(Effect):
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         _choose_view(track, face.pose.yaw)
         look = self._look(track, frame, face, affines[track.view])
+        layers = []
         for place, (index, opacity) in enumerate(self._layers(track)):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
-            canvas.warp(self._surface(track, views[index], affines[index], points, face, look, opacity, place == 0))
+            layers.append(self._surface(track, views[index], affines[index], points, face, look, opacity, place == 0))
+        canvas.draw(seam_patch(face.id, tuple(layers)))
         view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
 

@@ -7,7 +7,8 @@ textures and targets alike, hold the top row first: row 0 is the top of the pict
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from realtime.frame import Floats, Pixels
 
 SHADERS = Path(__file__).resolve().parents[2] / "shaders"
 
-
+Rectangle: TypeAlias = tuple[int, int, int, int]  # x, y, width, height in pixels
 Uniforms: TypeAlias = "Mapping[str, float | int | tuple[float, ...] | Texture]"
 
 
@@ -150,13 +151,14 @@ class Target:
         GL.glClearColor(0, 0, 0, 0)
         GL.glClear(GL.GL_COLOR_BUFFER_BIT | (GL.GL_DEPTH_BUFFER_BIT if self._depth else 0))
 
-    def read(self, out: Pixels | None = None) -> Pixels:
-        """(H, W, 4) uint8 RGBA, top row first."""
+    def read(self, out: Pixels | None = None, rectangle: Rectangle | None = None) -> Pixels:
+        """(H, W, 4) uint8 RGBA, top row first; of a rectangle only where one is given."""
+        x, y, width, height = rectangle or (0, 0, *self.size)
         if out is None:
-            out = np.empty((self.size[1], self.size[0], 4), np.uint8)
+            out = np.empty((height, width, 4), np.uint8)
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self.id)
         GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
-        GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, out)
+        GL.glReadPixels(x, y, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, out)
         return out
 
     def read_floating(self) -> Floats:
@@ -167,13 +169,14 @@ class Target:
         GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_FLOAT, out)
         return out
 
-    def copy_from(self, other: Target) -> None:
-        """Copy the colour of a target of the same size."""
-        width, height = self.size
+    def copy_from(self, other: Target, rectangle: Rectangle | None = None) -> None:
+        """Copy the colour of a target of the same size; of a rectangle only where one is given."""
+        x, y, width, height = rectangle or (0, 0, *self.size)
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, other.id)
         GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
         GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self.id)
-        GL.glBlitFramebuffer(0, 0, width, height, 0, 0, width, height, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+        box = (x, y, x + width, y + height)
+        GL.glBlitFramebuffer(*box, *box, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
 
     def release(self) -> None:
         if self.id:
@@ -233,3 +236,45 @@ class Mesh:
             GL.glDeleteVertexArrays(1, [self.id])
             GL.glDeleteBuffers(2, [self._vertices, self._indices])
             self.id = 0
+
+
+class Meshes:
+    """The mesh of every index list, made when it is first drawn."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, tuple[int, ...]], tuple[np.ndarray, Mesh]] = {}
+
+    def __call__(self, indices: np.ndarray, layout: tuple[int, ...]) -> Mesh:
+        """The mesh of an index list that never changes, as in `Mesh`."""
+        key = (id(indices), layout)  # index lists are made once; kept here, so that their id stays theirs
+        if key not in self._made:
+            self._made[key] = (indices, Mesh(layout, indices))
+        return self._made[key][1]
+
+    def release(self) -> None:
+        for _, mesh in self._made.values():
+            mesh.release()
+
+
+@contextmanager
+def blending() -> Iterator[None]:
+    """Premultiplied colours cover what is there."""
+    GL.glEnable(GL.GL_BLEND)
+    try:
+        yield
+    finally:
+        GL.glDisable(GL.GL_BLEND)
+
+
+@contextmanager
+def hidden_surfaces_removed() -> Iterator[None]:
+    """Nearest triangles win, and only those that face the viewer are drawn."""
+    GL.glEnable(GL.GL_DEPTH_TEST)
+    GL.glDepthFunc(GL.GL_LESS)
+    GL.glEnable(GL.GL_CULL_FACE)
+    GL.glFrontFace(GL.GL_CCW)  # our triangles run clockwise in the image, whose y points down: in NDC it is drawn up
+    try:
+        yield
+    finally:
+        GL.glDisable(GL.GL_CULL_FACE)
+        GL.glDisable(GL.GL_DEPTH_TEST)

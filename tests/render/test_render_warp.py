@@ -14,7 +14,8 @@ from realtime.geometry.topology import LANDMARKS
 from realtime.geometry.views import view_depth
 from realtime.render import canvas as canvas_module
 from realtime.render import gl
-from realtime.render.canvas import Canvas, Warp
+from realtime.render.canvas import Canvas
+from realtime.render.surface import Warp
 
 MESH = face_mesh()
 SIZES = [(97, 131), (256, 256), (640, 480), (1280, 720)]

@@ -1,0 +1,157 @@
+"""Surfaces to draw: a mesh with a texture, lit and faded as `shaders/warp` does it, and the faces made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.frame import Floats
+from realtime.geometry.mesh import Mesh, face_mesh
+from realtime.render import gl
+
+_LAYOUT = (3, 2, 2, 2, 1, 4, 3)  # position, source, live, layout uv, trust, relight: see shaders/warp.vert
+_UNCHANGED = np.array([1, 1, 1, 1, 0, 0, 0], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warp:
+    """One textured surface to draw.
+
+    Attributes:
+        mesh: whose triangles, layout places and weights are used.
+        position: (V, 3) float32, x and y in frame pixels, z in [-1, 1], smaller is nearer.
+        source: (V, 2) float32, where each vertex takes its texture, pixels of the source picture.
+        picture: texture of the source picture; None takes the live frame itself.
+        live: (V, 2) float32 pixels of the live frame, for eyes and mouth; None where they are not wanted.
+        trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
+        regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
+            and what goes with it (relight, live, live_share, side_fade, grain) plays no part.
+        relight: (V, 7) float32, RGB gains of the source's luma, gain of its difference from luma, RGB offset in 0..1;
+            None changes nothing.
+        density: source texels per output pixel of the unstretched face.
+        live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
+        openings: (T,) bool, the triangles that eyes or inner mouth reach into; None: all of them may. Looking the live
+            frame up in the others, too, would make drawing a tenth dearer.
+        side_fade: layout x where a fade begins and ends, and its strength.
+        soften: mipmap levels to go further down than size asks for.
+        grain: standard deviation of noise to add (0..1 of a colour), and its seed.
+        opacity: of the whole surface, in [0, 1].
+    """
+
+    mesh: Mesh
+    position: Floats
+    source: Floats
+    picture: gl.Texture | None = None
+    live: Floats | None = None
+    trust: Floats | None = None
+    regions: gl.Texture | None = None
+    relight: Floats | None = None
+    density: float = 1.0
+    live_share: tuple[float, float] = (0.0, 0.0)
+    openings: NDArray[np.bool_] | None = None
+    side_fade: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    soften: float = 0.0
+    grain: tuple[float, float] = (0.0, 0.0)
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """One face as it is drawn, with what a repair of it needs to know.
+
+    Attributes:
+        face: id of the live face.
+        layers: the surfaces, the lowest first.
+        position: (V, 3) of the vertices of `head_mesh`, as in `Warp`: where the face and its surroundings are drawn.
+        reach: (V,) float32 in [0, 1], how much a repair may change there; the very array of all patches of a kind.
+    """
+
+    face: int
+    layers: tuple[Warp, ...]
+    position: Floats
+    reach: Floats
+
+    @property
+    def face_points(self) -> Floats:
+        """(F, 2) float32 pixels, where the vertices of the face itself are drawn."""
+        return self.position[: len(face_mesh().uv), :2]
+
+
+class Surfaces:
+    """Draws surfaces into whatever target is bound; made, used and released where its context is current."""
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[str, ...], gl.Program] = {}
+        self._pieces: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]] = {}
+        self._meshes = gl.Meshes()
+
+    def draw(
+        self, warp: Warp, live: gl.Texture, rectangle: gl.Rectangle, view: tuple[int, int], extra: str | None = None
+    ) -> None:
+        """Draw a surface into the bound target, whose top left `view` (width, height) shows `rectangle` of the frame.
+
+        Args:
+            warp: the surface.
+            live: the live frame.
+            rectangle: x, y, width, height in pixels of the frame.
+            view: the part of the target to draw in.
+            extra: DETAIL or CONFIDENCE, see shaders/warp.frag.
+        """
+        x, y, width, height = rectangle
+        source = warp.picture or live
+        uniforms: gl.Uniforms = {
+            "source_picture": source,
+            "live_picture": live,
+            **({} if warp.regions is None else {"regions": warp.regions}),
+            "origin": (float(x), float(y)),
+            "size": (float(width), float(height)),
+            "source_size": tuple(map(float, source.size)),
+            "live_size": tuple(map(float, live.size)),
+            "density": warp.density * (width * height) / (view[0] * view[1]),
+            "live_share": warp.live_share,
+            "side_fade": warp.side_fade[:2],
+            "fade_strength": warp.side_fade[2],
+            "soften": warp.soften,
+            "grain": warp.grain,
+            "opacity": warp.opacity,
+        }
+        vertices = _vertices(warp)
+        with gl.hidden_surfaces_removed():
+            for triangles, shown in self._divided(warp):
+                self._variant(warp, shown, extra).use(uniforms)
+                self._meshes(triangles, _LAYOUT).draw(vertices)
+
+    def release(self) -> None:
+        """Release everything; may be called more than once."""
+        self._meshes.release()
+        for program in self._programs.values():
+            program.release()
+
+    def _divided(self, warp: Warp) -> list[tuple[NDArray[np.int32], bool]]:
+        """The triangles to draw, and whether the live frame may show through them."""
+        triangles = warp.mesh.triangles
+        live = warp.regions is not None and any(warp.live_share)
+        if not live or warp.openings is None:
+            return [(triangles, live)]
+        key = (id(triangles), id(warp.openings))  # as in `gl.Meshes`
+        if key not in self._pieces:
+            self._pieces[key] = (warp.openings, triangles[~warp.openings], triangles[warp.openings])
+        _, closed, opened = self._pieces[key]
+        return [(closed, False), (opened, True)]
+
+    def _variant(self, warp: Warp, live: bool, extra: str | None) -> gl.Program:
+        parts = {"SKIN": warp.regions is not None, "LIVE": live}
+        defines = tuple(name for name, wanted in parts.items() if wanted) + (() if extra is None else (extra,))
+        if defines not in self._programs:
+            self._programs[defines] = gl.Program("warp", "warp", defines)
+        return self._programs[defines]
+
+
+def _vertices(warp: Warp) -> Floats:
+    count = len(warp.position)
+    live = warp.source if warp.live is None else warp.live
+    trust = np.ones(count, np.float32) if warp.trust is None else warp.trust
+    relight = np.broadcast_to(_UNCHANGED, (count, 7)) if warp.relight is None else warp.relight
+    return np.column_stack([warp.position, warp.source, live, warp.mesh.uv, trust, relight]).astype(np.float32)

@@ -1,0 +1,153 @@
+"""What a repair network is shown of a drawn face, and how its correction comes back into the frame.
+
+The network sees a small tile; what comes back is only the difference it makes, blown up smoothly and added where the
+mask allows it. So detail is the picture's own, and a pixel outside the mask stays what it was, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from OpenGL import GL
+
+from realtime.effects.regions import regions
+from realtime.frame import Floats
+from realtime.geometry.mesh import head_mesh
+from realtime.render import gl
+from realtime.render.canvas import Canvas
+from realtime.render.surface import Patch
+from realtime.repair.tile import Square
+
+CHANNELS = 5  # red, green, blue, confidence, mask
+_LAYOUT = (3, 2, 1)  # position, layout uv, reach: see shaders/retouch.vert
+_EDGE = 1 / 32  # of a tile, over which the mask ends at the tile's edge
+
+
+class Retouch:
+    """Reads tiles from a canvas and adds corrections to it; belongs to the thread of the canvas.
+
+    Example:
+        canvas.begin(pixels)
+        drawn = effect.draw(canvas, frame, faces, settings)
+        squares = [Square.around(patch.face_points) for patch in canvas.patches]
+        tiles = retouch.read(canvas.patches, squares, 128)  # (N, 5, 128, 128), what the network takes
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._uv = head_mesh()[0].uv
+        self._meshes = gl.Meshes()
+        self._triangles: dict[int, tuple[Floats, NDArray[np.int32]]] = {}
+        self._masking = gl.Program("retouch", "retouch", ("MASK",))
+        self._adding = gl.Program("retouch", "retouch")
+        masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
+        self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
+        self._regions.upload(masks)
+        self._tile = gl.Target((1, 1), depth=True)
+        self._before = gl.Target((1, 1))
+        self._correction = gl.Texture((1, 1), floating=True)
+
+    def read(self, patches: Sequence[Patch], squares: Sequence[Square], size: int) -> Floats:
+        """What a network is shown of the faces in `squares` (which all fit the frame) of the picture as it is now.
+
+        Returns:
+            (N, 5, size, size) float32 in [0, 1]: red, green, blue; confidence, the opacity of what is drawn times how
+            little its texture is stretched; mask, where change is allowed. Confidence and mask are 0 beyond the frame.
+        """
+        frame = self._canvas.size
+        tiles = np.empty((len(squares), CHANNELS, size, size), np.float32)
+        for tile, patch, square in zip(tiles, patches, squares, strict=True):
+            belief = self._belief(patch, square, size)
+            square.blank_outside(belief, frame)
+            colours = square.shrink(self._canvas.read(square.inside(frame)), frame, size)
+            tile[:3] = colours.transpose(2, 0, 1)
+            tile[3:] = belief.transpose(2, 0, 1)
+        tiles /= 255
+        return tiles
+
+    def add(self, patch: Patch, square: Square, correction: Floats, strength: float = 1.0) -> None:
+        """Add a correction to the picture.
+
+        Args:
+            patch, square: as given to `read`.
+            correction: (3, size, size) float32, what the network changed, in [-1, 1].
+            strength: in [0, 1], how much of it is added.
+        """
+        size = correction.shape[1]
+        if self._correction.size != (size, size):
+            self._correction.release()
+            self._correction = gl.Texture((size, size), floating=True)
+        if self._before.size != self._canvas.size:
+            self._before.release()
+            self._before = gl.Target(self._canvas.size)
+        self._correction.upload(np.dstack([*correction, np.zeros((size, size), np.float32)]))
+        self._canvas.copy_to(self._before, square.inside(self._canvas.size))
+        self._canvas.bind()
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+        width, height = self._canvas.size
+        self._draw(
+            self._adding,
+            patch,
+            square,
+            (0.0, 0.0, float(width), float(height)),
+            {"picture": self._before.texture, "correction": self._correction, "strength": strength},
+        )
+
+    def release(self) -> None:
+        """Release everything; may be called more than once."""
+        for program in (self._masking, self._adding):
+            program.release()
+        for texture in (self._regions, self._correction):
+            texture.release()
+        for target in (self._tile, self._before):
+            target.release()
+        self._meshes.release()
+
+    def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
+        """(size, size, 2) uint8 confidence and mask in the square."""
+        if self._tile.size != (size, size):
+            self._tile.release()
+            self._tile = gl.Target((size, size), depth=True)
+        self._tile.bind()
+        self._tile.clear()
+        rectangle = (square.x, square.y, square.side, square.side)
+        for layer in patch.layers:
+            self._canvas.draw_confidence(layer, rectangle, self._tile)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+        GL.glColorMask(False, True, False, False)
+        x, y, side = float(square.x), float(square.y), float(square.side)
+        self._draw(self._masking, patch, square, (x, y, side, side), {})
+        GL.glColorMask(True, True, True, True)
+        return self._tile.read()[..., :2].copy()
+
+    def _draw(
+        self,
+        program: gl.Program,
+        patch: Patch,
+        square: Square,
+        view: tuple[float, float, float, float],
+        uniforms: gl.Uniforms,
+    ) -> None:
+        """Draw the part of the head that may be changed into the bound target, which shows `view` of the frame."""
+        common: gl.Uniforms = {
+            "regions": self._regions,
+            "origin": view[:2],
+            "size": view[2:],
+            "square": (float(square.x), float(square.y)),
+            "side": float(square.side),
+            "edge": _EDGE,
+        }
+        program.use({**common, **uniforms})
+        with gl.hidden_surfaces_removed():
+            self._meshes(self._reached(patch.reach), _LAYOUT).draw(
+                np.column_stack([patch.position, self._uv, patch.reach])
+            )
+
+    def _reached(self, reach: Floats) -> NDArray[np.int32]:
+        """The triangles of the head mesh that a repair may change at all."""
+        if id(reach) not in self._triangles:  # made once per kind of patch; kept here, so that their id stays theirs
+            triangles = head_mesh()[0].triangles
+            self._triangles[id(reach)] = (reach, triangles[(reach[triangles] > 0).any(axis=1)])
+        return self._triangles[id(reach)][1]
