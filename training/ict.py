@@ -39,7 +39,7 @@ class IctFaces:
 
     def __init__(self, model: ShapeModel) -> None:
         """Take what is needed of `training.data.ict_face()`."""
-        strips = _strips(model.neutral, model.landmarks[JAW])
+        strips = cheek_strips(model.neutral, model.landmarks[JAW])
         kept = np.concatenate([model.landmarks, FOREHEAD_VERTICES, strips.ravel()])
         neutral = model.neutral[kept]
         left, right = OUTER_EYE_CORNERS
@@ -149,7 +149,7 @@ def _principal(basis: np.ndarray, kept: int) -> np.ndarray:
     return spread[:kept, None] * directions[:kept]
 
 
-def _strips(vertices: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+def cheek_strips(vertices: np.ndarray, jaw: np.ndarray) -> np.ndarray:
     """(17, STRIP) vertex numbers on the cheek at each jaw point's height, the jaw point itself first."""
     strips = np.repeat(jaw[:, None], STRIP, axis=1)
     for row, (x, y, _) in enumerate(vertices[jaw]):

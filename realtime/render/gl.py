@@ -85,14 +85,17 @@ class Texture:
         size: (width, height).
         mipmaps: trilinear sampling; `upload` then also builds the smaller levels.
         floating: 16-bit float channels instead of 8-bit.
+        precise: 32-bit float channels where they are floating.
     """
 
-    def __init__(self, size: tuple[int, int], mipmaps: bool = False, floating: bool = False) -> None:
+    def __init__(
+        self, size: tuple[int, int], mipmaps: bool = False, floating: bool = False, precise: bool = False
+    ) -> None:
         self.size, self.mipmaps = size, mipmaps
         self._kind = GL.GL_FLOAT if floating else GL.GL_UNSIGNED_BYTE
         self.id = GL.glGenTextures(1)
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.id)
-        inner = GL.GL_RGBA16F if floating else GL.GL_RGBA8
+        inner = (GL.GL_RGBA32F if precise else GL.GL_RGBA16F) if floating else GL.GL_RGBA8
         GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, inner, *size, 0, GL.GL_RGBA, self._kind, None)
         smaller = GL.GL_LINEAR_MIPMAP_LINEAR if mipmaps else GL.GL_LINEAR
         for name, value in (
@@ -117,13 +120,18 @@ class Texture:
 
 
 class Target:
-    """A framebuffer to draw into: an 8-bit colour texture; on request a second, floating one and a depth buffer."""
+    """A framebuffer to draw into: an 8-bit colour texture; on request a second, floating one and a depth buffer.
 
-    def __init__(self, size: tuple[int, int], floating: bool = False, depth: bool = False) -> None:
+    `precise` makes the floating one 32 bits deep.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], floating: bool = False, depth: bool = False, precise: bool = False
+    ) -> None:
         self.size, self.floating = size, floating
         self.id = GL.glGenFramebuffers(1)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self.id)
-        self.textures = [Texture(size)] + ([Texture(size, floating=True)] if floating else [])
+        self.textures = [Texture(size)] + ([Texture(size, floating=True, precise=precise)] if floating else [])
         points = [GL.GL_COLOR_ATTACHMENT0 + i for i in range(len(self.textures))]
         for point, texture in zip(points, self.textures, strict=True):
             GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, point, GL.GL_TEXTURE_2D, texture.id, 0)
