@@ -42,7 +42,6 @@ void main() {
 #ifdef MASK
     colour = vec4(0.0, allowed, 0.0, 0.0);
 #else
-    if (allowed == 0.0) discard; // there `picture` holds nothing, or is left as it is
     vec3 before = texelFetch(picture, ivec2(gl_FragCoord.xy), 0).rgb;
     colour = vec4(before + strength * allowed * smooth_correction(), 1.0);
 #endif

@@ -83,17 +83,20 @@ class Retouch:
             self._before.release()
             self._before = gl.Target(self._canvas.size)
         self._correction.upload(np.dstack([*correction, np.zeros((size, size), np.float32)]))
-        self._canvas.copy_to(self._before, square.inside(self._canvas.size))
+        inside = square.inside(self._canvas.size)
+        self._canvas.copy_to(self._before, inside)
         self._canvas.bind()
         GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
         width, height = self._canvas.size
-        self._draw(
-            self._adding,
-            patch,
-            square,
-            (0.0, 0.0, float(width), float(height)),
-            {"picture": self._before.texture, "correction": self._correction, "strength": strength},
-        )
+        uniforms: gl.Uniforms = {
+            "picture": self._before.texture,
+            "correction": self._correction,
+            "strength": strength,
+        }
+        GL.glEnable(GL.GL_SCISSOR_TEST)  # the picture was copied there and nowhere else
+        GL.glScissor(*inside)
+        self._draw(self._adding, patch, square, (0.0, 0.0, float(width), float(height)), uniforms)
+        GL.glDisable(GL.GL_SCISSOR_TEST)
 
     def release(self) -> None:
         """Release everything; may be called more than once."""

@@ -85,7 +85,7 @@ def test_the_tile_shows_the_composite_and_where_it_may_change(
 
 
 @pytest.mark.parametrize("mode", [Mode.SWAP, Mode.ROTATE])
-@pytest.mark.parametrize("pose", [FRONTAL, Pose(15, 10, -20)], ids=str)
+@pytest.mark.parametrize("pose", [FRONTAL, Pose(15, 10, -20), Pose(35, 10, -20)], ids=str)
 def test_a_correction_changes_no_bit_outside_the_mask(
     canvas: Canvas, rng: np.random.Generator, mode: Mode, pose: Pose
 ) -> None:
