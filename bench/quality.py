@@ -1,0 +1,134 @@
+"""What makes a drawn face pass for a real one, as numbers: pure functions of pictures, masks, points and features.
+
+Seam energy, kernel distance to real faces, landmark drift, identity and flicker: the measures of the repair network
+and of the swap. Grey levels run from 0 to 255.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.frame import Floats, Pixels
+from realtime.geometry.mesh import OUTLINE
+from realtime.geometry.topology import LANDMARKS, eye_distance
+
+BAND = 4  # pixels, the width of the seam
+_LEAST_SPREAD = 0.05  # of the mean deviation: a feature that hardly ever changes must not decide a distance
+
+
+def face_mask(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool: inside the outline, chin to hairline, of (81, 2) keypoints in a picture of (width, height)."""
+    mask = np.zeros((size[1], size[0]), np.uint8)
+    cv2.fillPoly(mask, [np.round(points[OUTLINE] * 16).astype(np.int32)], 1, shift=4)
+    return mask > 0
+
+
+def seam_band(mask: np.ndarray, width: int = BAND) -> np.ndarray:
+    """(H, W) bool: half of `width` pixels on either side of the mask's edge; the picture's own border is no edge."""
+    square = np.ones((width + 1, width + 1), np.uint8)
+    filled = mask.astype(np.uint8)
+    grown, shrunk = (change(filled, square, borderType=cv2.BORDER_REPLICATE) for change in (cv2.dilate, cv2.erode))
+    return np.asarray(grown > shrunk)
+
+
+def seam_energy(picture: Pixels, band: np.ndarray) -> float:
+    """Mean gradient magnitude, grey levels per pixel, of an (H, W, 3) RGB picture in a band (H, W) of `seam_band`.
+
+    Compare it with that of the real picture in the same place: a seam has more, a smear has less.
+    """
+    down, right = np.gradient(_luma(picture))
+    return float(np.hypot(down, right)[band].mean())
+
+
+def landmark_drift(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean distance of the 68 landmarks of (81, 2) keypoints, in percent of the eye distance before."""
+    away = np.linalg.norm(after[:LANDMARKS] - before[:LANDMARKS], axis=1).mean()
+    return float(100 * away / eye_distance(before))
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    """Of two vectors, in -1..1."""
+    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
+
+
+def flow_between(previous: Pixels, current: Pixels) -> Floats:
+    """(H, W, 2) float32: where each pixel of `current` was in `previous`, as x and y offsets (Kroeger et al. 2016)."""
+    first, second = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (current, previous))
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(search.calc(first, second, None), np.float32)
+
+
+def flicker(previous: Pixels, current: Pixels, flow: Floats, mask: np.ndarray) -> float:
+    """Mean difference, in grey levels, of a picture from the one before, moved along `flow`, within a mask (H, W).
+
+    The flow is the input video's for its own and for what was drawn into it: what the face does is in both, and the
+    ratio tells what drawing adds.
+    """
+    height, width = mask.shape
+    at = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))) + flow
+    inside = mask & (at >= 0).all(axis=2) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
+    if not inside.any():
+        return 0.0
+    moved = cv2.remap(previous.astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return float(np.abs(current - moved).mean(axis=2)[inside].mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """A kernel distance with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def kernel_distance(
+    first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None, resampled: int = 200, seed: int = 0
+) -> Distance:
+    """KID (Bińkowski et al. 2018): squared maximum mean discrepancy under k(x, y) = (x·y / d + 1)³, unbiased.
+
+    Features are brought to the real ones' mean and deviation first. It may be negative: two samples of one kind of
+    pictures are closer than chance about half of the time.
+
+    Args:
+        first: (N, d) features of the pictures in question.
+        second: (M, d) features of real pictures.
+        groups: (N,) what belongs together in `first`, say frames of one clip: resampled as a whole. None: each its own.
+        resampled: bootstrap samples for the interval. Rows drawn twice are not compared with themselves.
+        seed: of the resampling.
+    """
+    middle, spread = second.mean(axis=0, dtype=np.float64), second.std(axis=0, dtype=np.float64)
+    x, y = ((part - middle) / np.maximum(spread, _LEAST_SPREAD * spread.mean()) for part in (first, second))
+    kernels = _cubic(x, x), _cubic(x, y), _cubic(y, y)
+    number = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(resampled):
+        drawn = np.bincount(rng.integers(0, number.max() + 1, number.max() + 1), minlength=number.max() + 1)
+        others = np.bincount(rng.integers(0, len(y), len(y)), minlength=len(y))
+        values.append(_discrepancy(*kernels, drawn[number], others))
+    whole = _discrepancy(*kernels, np.ones(len(x)), np.ones(len(y)))
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Distance(whole, float(low), float(high))
+
+
+def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+
+
+def _discrepancy(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """From kernel matrices and how often each row counts; no row is compared with itself."""
+    own = _mean_of_others(xx, x) + _mean_of_others(yy, y)
+    return float(own - 2 * (x @ xy @ y) / (x.sum() * y.sum()))
+
+
+def _mean_of_others(kernel: np.ndarray, count: np.ndarray) -> float:
+    pairs = count.sum() ** 2 - (count**2).sum()
+    return float((count @ kernel @ count - (count**2 * np.diag(kernel)).sum()) / pairs) if pairs else float("nan")
+
+
+def _luma(picture: Pixels) -> np.ndarray:
+    return np.asarray(picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
