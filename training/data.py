@@ -207,6 +207,11 @@ def mesh_points(name: str) -> dict[int, np.ndarray]:
     return dict(zip(pack["index"].tolist(), meshes, strict=True))
 
 
+def read_pairs(name: str) -> dict[str, np.ndarray]:
+    """The pairs of a set, "ytf" or "video": rows `i` and `j` of one person, `yaw_difference` in degrees, and more."""
+    return _read(f"pairs_{name}.npz")
+
+
 class Backgrounds:
     """Grey picture parts without a (known) face, cut from around the faces of the picture sets."""
 
