@@ -117,6 +117,7 @@ def fit(
     loss: Callable[[nn.Module, Tensors], Tensors],
     options: RunOptions,
     optimisation: Optimisation | None = None,
+    picture: Callable[[nn.Module], np.ndarray] | None = None,
 ) -> nn.Module:
     """Trains `model` and returns its averaged copy on the CPU, in eval mode.
 
@@ -127,6 +128,7 @@ def fit(
         loss: (model, batch as tensors) → scalars; the one called "loss" is minimised, all are logged. It runs under
             autocast: what the network gives back may be bfloat16.
         options, optimisation: see there.
+        picture: averaged module, in eval mode → (H, W, 3) uint8 RGB, shown in tensorboard with every checkpoint.
     """
     prepare(options)
     if options.start and not options.resume:
@@ -154,7 +156,8 @@ def fit(
                     board.add_scalar(key, value, run.step)
                 board.add_scalar("learning_rate", run.learning_rate(), run.step)
                 bar.update(task, completed=run.progress(), note=f"step {run.step}  loss {values['loss']:.4f}")
-            run.checkpoint_if_due()
+            if run.checkpoint_if_due() and picture:
+                board.add_image("sample", picture(run.average.eval()), run.step, dataformats="HWC")
     run.checkpoint()
     return run.average.eval().cpu()
 
@@ -219,10 +222,12 @@ class Run:
                 else:
                     value.copy_(state[key])
 
-    def checkpoint_if_due(self) -> None:
-        """Writes a checkpoint when the last one is old enough."""
-        if time.monotonic() - self._saved >= self.options.checkpoint_s:
+    def checkpoint_if_due(self) -> bool:
+        """Writes a checkpoint when the last one is old enough; says whether it did."""
+        due = time.monotonic() - self._saved >= self.options.checkpoint_s
+        if due:
             self.checkpoint()
+        return due
 
     def checkpoint(self) -> None:
         """Writes the state in one move: a run killed at any moment leaves a whole file."""
