@@ -1,4 +1,4 @@
-"""Two players in one module: a generator and the critic it is trained against (Wasserstein losses).
+"""Two players in one module: a generator and the critic it is trained against, and losses of such games.
 
 `training.run.fit` trains one module by one loss. `Duel` is that module and the sum of both players' losses that one:
 the critic's loss sees what the generator made as data, the generator's sees a critic that is held still, so that one
@@ -42,3 +42,21 @@ def zero_centred_penalty(scores: Tensor, *real: Tensor) -> Tensor:
     """
     gradients = torch.autograd.grad(scores.sum(), real, create_graph=True)
     return torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).mean()
+
+
+def least_squares(scores: Tensor, truth: float, weight: Tensor | None = None) -> Tensor:
+    """LSGAN (Mao et al. 2017): mean squared distance of scores from what they should all be.
+
+    Args:
+        scores: any shape; in float32, whatever they are given as.
+        truth: 1 for real, 0 for made.
+        weight: of each score, broadcast; None counts all alike.
+    """
+    distance = (scores.float() - truth).square()
+    return distance.mean() if weight is None else weighted_mean(distance, weight)
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of values under weights of a shape that broadcasts to theirs; 0 where all weights are."""
+    weight = weight.expand_as(values)
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
