@@ -84,6 +84,25 @@ class Intrinsics:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Occlusion:
+    """What lies in front of a face.
+
+    Attributes:
+        covered: (S, S) uint8, 255 times how surely a place shows a hand, hair, a rim of glasses or another thing before
+            the face; beside the face it means nothing.
+        matrix: (2, 3) float64, frame pixels → pixels of `covered` (a similarity; centres at integers on both sides).
+    """
+
+    covered: NDArray[np.uint8]
+    matrix: NDArray[np.float64]
+
+    def scaled(self, scale: float) -> Occlusion:
+        """For the same frame made larger by `scale`."""
+        back = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]])
+        return Occlusion(self.covered, self.matrix @ back)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face of one frame.
 
@@ -95,6 +114,7 @@ class Face:
         pose: head pose in degrees.
         depth: (81,) float32 pixels, z of each point (metric gauge, mean 0 over the 68), or None before DepthNet ran.
         lost: seconds since the face was last seen; 0 while it is seen (a lost face is held for a moment).
+        occlusion: what is in front of it, or None where nobody looked: only `swap` asks.
     """
 
     id: int
@@ -104,6 +124,7 @@ class Face:
     pose: Pose
     depth: Floats | None = None
     lost: float = 0.0
+    occlusion: Occlusion | None = None
 
     @property
     def landmarks(self) -> Floats:

@@ -183,4 +183,5 @@ def _within(frame: Frame, limit: int) -> Frame:
 def _scaled(face: Face, scale: float) -> Face:
     depth = None if face.depth is None else face.depth * np.float32(scale)
     points = (face.points + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)  # pixel centres at integers
-    return replace(face, points=points, depth=depth)
+    occlusion = None if face.occlusion is None else face.occlusion.scaled(scale)
+    return replace(face, points=points, depth=depth, occlusion=occlusion)

@@ -1,7 +1,8 @@
 #version 330 core
 // Source texture on the wanted geometry. Parts that cost time on a software renderer are compiled in where they are used:
-// SKIN lights it like the live face, LIVE (only with SKIN) lets its eyes and inner mouth through; DETAIL writes the second
-// output; CONFIDENCE draws how far to believe the surface, in place of its colours.
+// SKIN lights it like the live face, LIVE (only with SKIN) lets its eyes and inner mouth through, COVERED (the same) what
+// is in front of it; DETAIL writes the second output; CONFIDENCE draws how far to believe the surface, in place of its
+// colours.
 
 in vec2 source_at; // 0..1
 in vec2 live_at;   // 0..1
@@ -11,6 +12,7 @@ in vec3 offset_at;
 in float opaque;
 in float faded;
 in float depth_at;
+in vec2 covered_at; // 0..1
 
 uniform sampler2D source_picture;
 uniform float soften;         // mipmap levels further down than size asks for
@@ -22,6 +24,10 @@ uniform vec2 grain;           // standard deviation of the noise to add, and the
 #ifdef LIVE
 uniform sampler2D live_picture;
 uniform vec2 live_share;      // how much of the live eyes, of the live mouth
+#endif
+
+#ifdef COVERED
+uniform sampler2D covered;    // on the live face's crop: how much of the frame is in front of the face
 #endif
 
 layout(location = 0) out vec4 colour; // premultiplied
@@ -62,6 +68,9 @@ void main() {
     drawn = mix(drawn, texture(live_picture, live_at).rgb, seen_live);
 #endif
     alpha *= region.b * (1.0 - fade_strength * clamp(faded, 0.0, 1.0));
+#ifdef COVERED
+    alpha *= 1.0 - texture(covered, covered_at).r;
+#endif
 #endif
     colour = vec4(drawn * alpha, alpha);
 #ifdef DETAIL

@@ -16,6 +16,8 @@ uniform vec2 source_size;
 uniform vec2 live_size;
 uniform vec2 side_fade; // flat x where fading begins, flat x where it ends
 uniform float opacity;
+uniform vec3 covered_x; // frame pixels → place on the map of what covers the face, 0..1
+uniform vec3 covered_y;
 
 out vec2 source_at; // 0..1
 out vec2 live_at;   // 0..1
@@ -25,6 +27,7 @@ out vec3 offset_at;
 out float opaque;
 out float faded;    // 0 where fading begins, 1 where it ends
 out float depth_at;
+out vec2 covered_at; // 0..1
 
 void main() {
     // pixel centres are at integers: pixel p covers p - 0.5 .. p + 0.5
@@ -36,5 +39,6 @@ void main() {
     opaque = opacity * trust;
     faded = (layout_uv.x - side_fade.x) / (side_fade.y - side_fade.x);
     depth_at = position.z;
+    covered_at = vec2(dot(covered_x, vec3(position.xy, 1.0)), dot(covered_y, vec3(position.xy, 1.0)));
     gl_Position = vec4(2.0 * (position.xy + 0.5 - origin) / size - 1.0, clamp(position.z, -1.0, 1.0), 1.0);
 }

@@ -57,7 +57,7 @@ def mirrored(crop: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def degraded(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(S, S) uint8 grey as a worse camera, lens, light or codec would give it; sometimes untouched."""
+    """(S, S) grey or (S, S, 3) uint8 as a worse camera, lens, light or codec would give it; sometimes untouched."""
     if rng.random() < 0.25:
         crop = _coarser(crop, rng)
     if rng.random() < 0.15:
@@ -78,7 +78,7 @@ def degraded(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     crop = (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
     if rng.random() < 0.2:
         _, code = cv2.imencode(".jpg", crop, (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 75))))
-        crop = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+        crop = cv2.imdecode(code, cv2.IMREAD_UNCHANGED)
     return crop
 
 
@@ -135,7 +135,7 @@ def _infrared(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     fall = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * rng.uniform(0.25, 0.6) ** 2))
     flat = np.clip(values, 0, 1) ** rng.uniform(0.35, 0.8)
     soft = cv2.GaussianBlur(flat, (0, 0), rng.uniform(0.5, 1.5))
-    return soft * fall.astype(np.float32) * rng.uniform(0.5, 1.1)
+    return soft * _each_channel(fall, soft) * rng.uniform(0.5, 1.1)
 
 
 def _side_light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -143,4 +143,9 @@ def _side_light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.0)
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     ramp = np.tanh((x * np.cos(angle) + y * np.sin(angle)) * rng.uniform(2, 10))
-    return values * (1 + strength * ramp.astype(np.float32)) / (1 + 0.5 * strength)
+    return values * (1 + strength * _each_channel(ramp, values)) / (1 + 0.5 * strength)
+
+
+def _each_channel(share: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(S, S) shares as float32, shaped to go with (S, S[, 3]) values."""
+    return share.astype(np.float32).reshape(share.shape + (1,) * (values.ndim - 2))

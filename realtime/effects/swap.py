@@ -9,6 +9,7 @@ import numpy as np
 from engines.lstsq import solve
 from realtime.controls import Settings
 from realtime.effects.base import Effect
+from realtime.effects.cover import Covered, covered_share
 from realtime.effects.expression import (
     Residual,
     into_source,
@@ -27,7 +28,7 @@ from realtime.geometry.topology import LANDMARKS
 from realtime.geometry.views import texel_density, view_depth
 from realtime.render import gl
 from realtime.render.canvas import Canvas
-from realtime.render.surface import Warp
+from realtime.render.surface import Cover, Warp
 
 # Another view is taken only when its yaw fits better by this much, and fades in over so many frames.
 _HYSTERESIS_DEG = 10.0
@@ -37,6 +38,8 @@ _SEEDS = 4096
 _SIDE_FADE_DEG = (30.0, 55.0)
 # Skin is drawn where the landmarks are trusted: transparent at the first, opaque from the second confidence on.
 _TRUST = (0.08, 0.25)
+# A face of which more than this share is behind something is not drawn.
+_HIDDEN = 0.9
 # A surface stretched more than tenfold is transparent, less than twofold opaque.
 _STRETCH_FADE = (0.1, 0.5)
 # A photo turned further than this shows too little of its far side: its mirror image is drawn beneath, and shows where
@@ -60,6 +63,7 @@ class _Track:
     relight: Relight = field(default_factory=Relight)
     fringe: Fringe = field(default_factory=Fringe)
     sharpness: Sharpness = field(default_factory=Sharpness)
+    covered: Covered = field(default_factory=Covered)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class _Look:
     clear: Floats
     soften: float
     grain: tuple[float, float]
+    cover: Cover | None
 
 
 class Swap(Effect):
@@ -99,6 +104,7 @@ class Swap(Effect):
         return drawn
 
     def release(self) -> None:
+        self._forget(())
         for texture in (self._regions, *self._textures.values()):
             texture.release()
 
@@ -110,8 +116,8 @@ class Swap(Effect):
         affines = solve(np.stack([view.solid[:LANDMARKS] for view in views]), targets, weights)
         if np.isfinite(affines).all():
             track.affines = affines
-        if track.affines is None or face.confidence.mean() < _TRUST[0]:
-            return None  # nothing of it would show: it counts as lost
+        if track.affines is None or face.confidence.mean() < _TRUST[0] or covered_share(face) > _HIDDEN:
+            return None  # next to nothing of it would show: it counts as lost
         affines = track.affines  # the last good ones, where this frame's keypoints determine none
         _choose_view(track, face.pose.yaw)
         look = self._look(track, frame, face, affines[track.view])
@@ -130,7 +136,7 @@ class Swap(Effect):
         clear = track.fringe.clear(tone, frame.time_s)
         track.sharpness.look(frame.pixels, face.points)
         soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affine))))
-        return _Look(clear, soften, (grain, float(frame.index % _SEEDS)))
+        return _Look(clear, soften, (grain, float(frame.index % _SEEDS)), track.covered(face.occlusion))
 
     def _layers(self, track: _Track) -> list[tuple[int, float]]:
         """Views to draw, with their opacity, the lowest first."""
@@ -185,6 +191,7 @@ class Swap(Effect):
             soften=look.soften,
             grain=look.grain,
             opacity=opacity,
+            cover=look.cover,
         )
 
     def _track(self, face: Face, settings: Settings) -> _Track:
@@ -213,8 +220,8 @@ class Swap(Effect):
         return self._textures[key]
 
     def _forget(self, faces: tuple[Face, ...]) -> None:
-        here = {face.id for face in faces}
-        self._tracks = {number: track for number, track in self._tracks.items() if number in here}
+        for number in self._tracks.keys() - {face.id for face in faces}:
+            self._tracks.pop(number).covered.release()
 
 
 def _choose_view(track: _Track, yaw: float) -> None:

@@ -16,6 +16,19 @@ _UNCHANGED = np.array([1, 1, 1, 1, 0, 0, 0], np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cover:
+    """A map over the frame of what is in front of a surface.
+
+    Attributes:
+        picture: its red channel is 1 where the surface is covered.
+        matrix: (2, 3) frame pixels → pixels of the picture.
+    """
+
+    picture: gl.Texture
+    matrix: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Warp:
     """One textured surface to draw.
 
@@ -27,7 +40,7 @@ class Warp:
         live: (V, 2) float32 pixels of the live frame, for eyes and mouth; None where they are not wanted.
         trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
         regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
-            and what goes with it (relight, live, live_share, side_fade, grain) plays no part.
+            and what goes with it (relight, live, live_share, side_fade, grain, cover) plays no part.
         relight: (V, 7) float32, RGB gains of the source's luma, gain of its difference from luma, RGB offset in 0..1;
             None changes nothing.
         density: source texels per output pixel of the unstretched face.
@@ -38,6 +51,7 @@ class Warp:
         soften: mipmap levels to go further down than size asks for.
         grain: standard deviation of noise to add (0..1 of a colour), and its seed.
         opacity: of the whole surface, in [0, 1].
+        cover: what is in front of it, so that the live frame shows there; None: nothing is.
     """
 
     mesh: Mesh
@@ -55,6 +69,7 @@ class Warp:
     soften: float = 0.0
     grain: tuple[float, float] = (0.0, 0.0)
     opacity: float = 1.0
+    cover: Cover | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +120,7 @@ class Surfaces:
             "source_picture": source,
             "live_picture": live,
             **({} if warp.regions is None else {"regions": warp.regions}),
+            **({} if warp.cover is None else _cover_uniforms(warp.cover)),
             "origin": (float(x), float(y)),
             "size": (float(width), float(height)),
             "source_size": tuple(map(float, source.size)),
@@ -142,11 +158,20 @@ class Surfaces:
         return [(closed, False), (opened, True)]
 
     def _variant(self, warp: Warp, live: bool, extra: str | None) -> gl.Program:
-        parts = {"SKIN": warp.regions is not None, "LIVE": live}
+        skin = warp.regions is not None
+        parts = {"SKIN": skin, "LIVE": live, "COVERED": skin and warp.cover is not None}
         defines = tuple(name for name, wanted in parts.items() if wanted) + (() if extra is None else (extra,))
         if defines not in self._programs:
             self._programs[defines] = gl.Program("warp", "warp", defines)
         return self._programs[defines]
+
+
+def _cover_uniforms(cover: Cover) -> gl.Uniforms:
+    """The map, and the rows that take frame pixels to texture coordinates (0..1) on it."""
+    matrix = cover.matrix.copy()
+    matrix[:, 2] += 0.5  # pixel centres at integers
+    x, y = (matrix / np.array(cover.picture.size)[:, None]).tolist()
+    return {"covered": cover.picture, "covered_x": tuple(x), "covered_y": tuple(y)}
 
 
 def _vertices(warp: Warp) -> Floats:

@@ -1,0 +1,204 @@
+"""Occluders and scenes: what is drawn is masked, what is harmless is not, what is unknown is not asked."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from faces_making import portrait, posed_face, posed_solid
+
+from engines.networks.occlusion import SIZE, OcclusionNet
+from realtime.frame import Pose
+from realtime.geometry.crops import face_crop
+from realtime.geometry.template import template
+from realtime.geometry.topology import LEFT_EYE, NOSE_TIP
+from training.data import FaceSet
+from training.occluders import HARMLESS, OCCLUDERS, draw_one
+from training.occluders.scene import Scene, whole
+from training.occlusion_scenes import DOUBT_SIDE, Batches, Material, example, face_region
+from training.recipes.occlusion import loss
+
+POSES = (Pose(0, 0, 0), Pose(35, -5, 10), Pose(-30, 10, -15))
+
+
+def _scene(pose: Pose = POSES[0], seed: int = 0) -> Scene:
+    face = posed_face(pose, 46, (64, 74))
+    return Scene(portrait(face.points, (SIZE, SIZE), seed=seed), face.points)
+
+
+def _faces(count: int = 3) -> FaceSet:
+    codes, points = [], []
+    for number in range(count):
+        face = posed_face(POSES[number % 3], 100, (150, 170))
+        picture = portrait(face.points, (300, 300), seed=number)
+        codes.append(cv2.imencode(".jpg", picture[..., ::-1])[1].ravel())
+        points.append(face.points)
+    empty = np.full(count, "")
+    return FaceSet("300w", codes, np.stack(points), np.zeros((count, 4), np.float32), empty, np.zeros(count, bool))
+
+
+@pytest.mark.parametrize("pose", POSES, ids=str)
+def test_the_scene_knows_how_the_head_is_turned(pose: Pose) -> None:
+    scene = _scene(pose)
+    np.testing.assert_allclose(scene.at(template()), posed_solid(pose, 46, (64, 74))[:, :2], atol=0.05)
+    assert scene.unit == pytest.approx(46, rel=0.25)
+    cheek = scene.at(np.array([[0.3 * np.sign(pose.yaw or 1), 0.05, 0]]))[0].astype(int)
+    np.testing.assert_allclose(scene.skin, scene.picture[cheek[1], cheek[0]], atol=40)
+
+
+def test_missing_forehead_points_come_from_the_mean_face() -> None:
+    points = posed_solid(POSES[1], 46, (64, 74))[:, :2]
+    holes = points.copy()
+    holes[68:] = np.nan
+    np.testing.assert_allclose(whole(holes), points, atol=0.05)
+    np.testing.assert_allclose(whole(points[:68]), points, atol=0.05)
+
+
+@pytest.mark.parametrize("draw", OCCLUDERS, ids=lambda draw: draw.__name__)
+def test_a_cover_is_seen_and_masked(draw: Any) -> None:
+    covered = 0
+    for seed in range(6):
+        scene = _scene(POSES[seed % 3], seed)
+        before = scene.picture.copy()
+        draw(scene, np.random.default_rng(seed))
+        assert scene.mask.min() >= 0
+        assert scene.mask.max() <= 1
+        assert np.isfinite(scene.picture).all()
+        solid = scene.mask > 0.9
+        covered += solid.sum()
+        if solid.any():
+            assert np.abs(scene.picture - before)[solid].mean() > 4
+        away = cv2.dilate((scene.mask > 0).astype(np.uint8), np.ones((25, 25))) == 0
+        away &= ~scene.unsure
+        # a shadow may fall beside it, no light
+        assert (scene.picture - before)[away].max(initial=0) < 1
+    assert covered > 100
+
+
+@pytest.mark.parametrize("draw", HARMLESS, ids=lambda draw: draw.__name__)
+def test_what_is_harmless_changes_the_picture_and_no_mask(draw: Any) -> None:
+    changed = 0.0
+    for seed in range(6):
+        scene = _scene(POSES[seed % 3], seed)
+        before = scene.picture.copy()
+        draw(scene, np.random.default_rng(seed))
+        assert scene.mask.max() == 0
+        assert not scene.unsure.any()
+        changed = max(changed, float(np.abs(scene.picture - before).max()))
+    assert changed > 10
+
+
+def test_glasses_go_round_the_eyes() -> None:
+    """Rims are masked on all sides of the eye, the pupil behind a clear lens is not."""
+    around = clear = 0
+    for seed in range(20):
+        scene = _scene(POSES[seed % 3], seed)
+        draw_one({next(iter(OCCLUDERS)): 1.0}, scene, np.random.default_rng(seed))
+        x, y = np.round(scene.points[LEFT_EYE].mean(axis=0)).astype(int)
+        sides = (
+            scene.mask[y - 20 : y, x],
+            scene.mask[y : y + 20, x],
+            scene.mask[y, x - 20 : x],
+            scene.mask[y, x : x + 20],
+        )
+        around += sum(side.max() > 0.3 for side in sides) >= 3
+        clear += scene.mask[y, x] < 0.1
+    assert around >= 16
+    assert 10 <= clear <= 19, "most lenses are clear, some are sunglasses"
+
+
+def test_an_example_asks_on_the_face_and_on_what_was_drawn() -> None:
+    source = Material(_faces(), np.arange(3))
+    made = [example(source, number % 3, np.random.default_rng(number), covered=number % 2) for number in range(8)]
+    for number, one in enumerate(made):
+        assert one.image.shape == (SIZE, SIZE, 3)
+        assert (one.mask.max() > 0) == bool(number % 2)
+        assert 0.15 < (one.known == 1).mean() < 0.6
+
+
+def test_nothing_is_asked_where_the_first_network_doubts() -> None:
+    faces = _faces(1)
+    crop = face_crop(faces.points[0], DOUBT_SIDE)
+    doubt = np.zeros((1, DOUBT_SIDE, DOUBT_SIDE), np.uint8)
+    x, y = np.round(crop.into(faces.points[0, NOSE_TIP])).astype(int)
+    doubt[0, y - 2 : y + 3, x - 2 : x + 3] = 200
+    sure = example(Material(faces, np.arange(1)), 0, np.random.default_rng(0), covered=0.0)
+    unsure = example(Material(faces, np.arange(1), doubt), 0, np.random.default_rng(0), covered=0.0)
+    lost = np.argwhere((sure.known == 1) & (unsure.known == 0))[:, ::-1]
+    assert 40 < len(lost) < 400
+    # the same random crop in both: its nose is where the darkest place of the drawn face's middle is, about the centre
+    middle = Scene(sure.image, face_crop(faces.points[0], SIZE).into(faces.points[0])).points[NOSE_TIP]
+    np.testing.assert_allclose(lost.mean(axis=0), middle, atol=14)
+
+
+def test_batches_depend_on_the_step_alone() -> None:
+    source = Material(_faces(), np.arange(3))
+    first, again, other = Batches([source], 8, 0)(3), Batches([source], 8, 0)(3), Batches([source], 8, 0)(4)
+    for key, value in first.items():
+        np.testing.assert_array_equal(value, again[key])
+        assert value.shape == (8, 3 if key == "image" else 1, SIZE, SIZE)
+    assert (first["image"] != other["image"]).any()
+
+
+def test_the_face_region_is_the_outline() -> None:
+    face = posed_face(size=46, centre=(64, 74))
+    plain, wide = face_region(face.points, 0.0), face_region(face.points)
+    assert plain[74, 64] == wide[74, 64] == 1
+    assert plain[2, 2] == wide[2, 2] == 0
+    assert (wide >= plain).all()
+    assert wide.sum() > 1.1 * plain.sum()
+
+
+def _batch(rng: np.random.Generator) -> dict[str, torch.Tensor]:
+    mask = np.zeros((2, 1, 32, 32), np.float32)
+    mask[:, :, :, :16] = 1
+    image = rng.uniform(0, 255, (2, 3, 32, 32)).astype(np.float32)
+    return {
+        key: torch.from_numpy(value)
+        for key, value in {"image": image, "mask": mask, "known": np.ones_like(mask)}.items()
+    }
+
+
+class _Fixed(torch.nn.Module):
+    """Answers the same logits whatever it sees."""
+
+    def __init__(self, answer: torch.Tensor) -> None:
+        super().__init__()
+        self.answer = torch.nn.Parameter(answer)
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        return self.answer
+
+
+def test_the_loss_wants_the_mask_and_only_where_it_is_known(rng: np.random.Generator) -> None:
+    batch = _batch(rng)
+    right, wrong = _Fixed(20 * (2 * batch["mask"] - 1)), _Fixed(-20 * (2 * batch["mask"] - 1))
+    assert loss(right, batch)["loss"] < 1e-3  # type: ignore[arg-type]
+    assert loss(wrong, batch)["loss"] > 5  # type: ignore[arg-type]
+    batch["known"][:, :, :10] = 0
+    undecided = _Fixed(torch.zeros_like(batch["mask"]))
+    loss(undecided, batch)["loss"].backward()  # type: ignore[arg-type]
+    gradient = undecided.answer.grad
+    assert gradient is not None
+    assert (gradient[:, :, :10] == 0).all()
+    assert (gradient[:, :, 10:] != 0).all()
+
+
+def test_a_free_place_taken_for_covered_weighs_less_in_the_first_round(rng: np.random.Generator) -> None:
+    batch = _batch(rng)
+    all_covered = _Fixed(torch.full_like(batch["mask"], 3.0))
+    full, little = (partial(loss, trust=trust)(all_covered, batch)["entropy"] for trust in (1.0, 0.3))  # type: ignore[arg-type]
+    assert little < 0.65 * full
+
+
+def test_the_network_is_small_and_takes_any_multiple_of_sixteen() -> None:
+    net = OcclusionNet().eval()
+    assert sum(weight.numel() for weight in net.parameters()) <= 500_000
+    for size in (32, 128):
+        answer = net(torch.full((2, 3, size, size), 128.0))
+        assert answer.shape == (2, 1, size, size)
+        assert 0 <= answer.min() <= answer.max() <= 1
