@@ -18,6 +18,7 @@ missing_packages() {
     [ "$purpose" = test ] || return 0
     command -v Xvfb >/dev/null || echo xvfb
     command -v xdotool >/dev/null || echo xdotool
+    has_library libfreenect.so || echo libfreenect0.5
 }
 
 install_packages() {
@@ -45,8 +46,8 @@ if command -v apt-get >/dev/null; then
     if [ -n "$packages" ] && ! install_packages $packages; then
         echo "System packages are missing; install them, then run make again:" >&2
         echo "    sudo apt-get install --no-install-recommends" $packages >&2
-        # without a display or keys the tests of the window are skipped, and that is all
-        if echo "$packages" | grep -qvE '^(xvfb|xdotool)$'; then exit 1; fi
+        # without them the tests of the window and of a played Kinect are skipped, and that is all
+        if echo "$packages" | grep -qvE '^(xvfb|xdotool|libfreenect0.5)$'; then exit 1; fi
     fi
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -15,6 +15,7 @@ Pixels = Annotated[int | None, tyro.conf.arg(metavar="PIXELS", help_behavior_hin
 Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER", help_behavior_hint="")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
 ChosenMode = Annotated[
     Mode | None, tyro.conf.arg(metavar="MODE", help_behavior_hint=""), tyro.conf.EnumChoicesFromValues
 ]
@@ -29,8 +30,8 @@ class SourceGroup:
 
     source: str = "auto"
     """auto (a camera, else the demo), camera, camera:NUMBER, camera:NAME, a video file or address, an image,
-    images:FOLDER, rgbd:FOLDER (recorded colour and depth), or demo (two public-domain portraits, moved as if by hand).
-    """
+    images:FOLDER, kinect1:NUMBER (Kinect v1; with :ir its infrared), rgbd:FOLDER (recorded colour and depth), or demo
+    (two public-domain portraits, moved as if by hand)."""
     width: Pixels = None
     """Picture width asked of a camera."""
     height: Pixels = None
@@ -41,6 +42,10 @@ class SourceGroup:
     """Stop after this much of the source."""
     lost_after: float = 10.0
     """Seconds to wait for a camera that was pulled out, then give up (exit code 3)."""
+    calibration: File = None
+    """Kinect: its own calibration.json. Default: what Kinects usually have."""
+    save_kinect: Folder = None
+    """Kinect v1: keep everything it gives here, in the format of libfreenect's fakenect."""
     list_devices: Flag = False
     """List the cameras with their formats, sizes and rates, and end."""
 

@@ -58,6 +58,8 @@ def make_plan(options: Options, has_display: bool) -> Plan:
         paced=shown,
         lost_after=options.source.lost_after,
         limit_s=options.source.seconds,
+        calibration=options.source.calibration,
+        save_kinect=options.source.save_kinect,
     )
     settings = _settings(options.face, demo=source == "demo", mirror=options.output.mirror)
     headless_demo = source == "demo" and not options.output.sink and not has_display

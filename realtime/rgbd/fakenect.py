@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -88,7 +87,7 @@ class FakenectWriter:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._index: TextIO = (folder / INDEX).open("x", encoding="utf-8")
+            (folder / INDEX).touch(exist_ok=False)
         except FileExistsError as error:
             raise OutputError(f"{folder} holds a recording already: choose another folder.") from error
         except OSError as error:
@@ -106,16 +105,12 @@ class FakenectWriter:
         """Add 640x480 raw depth, little-endian; see `add_colour`."""
         self._add(f"d-{time_s:f}-{stamp}.pgm", f"P5 {SIZE[0]} {SIZE[1]} 65535\n".encode() + data)
 
-    def close(self) -> None:
-        """Close the index; may be called more than once."""
-        self._index.close()
-
     def _add(self, name: str, content: bytes) -> None:
         path = self._folder / name
         try:
             path.write_bytes(content)
-            self._index.write(name + "\n")  # afterwards: what is listed is whole
-            self._index.flush()
+            with (self._folder / INDEX).open("a", encoding="utf-8") as index:  # afterwards: what is listed is whole
+                index.write(name + "\n")
         except OSError as error:
             path.unlink(missing_ok=True)
             raise DeviceLostError(f"{path} could not be written ({error.strerror}): free some space.") from error

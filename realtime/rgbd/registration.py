@@ -20,13 +20,18 @@ class Registration:
 
     Args:
         calibration: of the two cameras.
+
+    Attributes:
+        colour: the camera whose pixels are meant.
     """
 
     def __init__(self, calibration: Calibration) -> None:
         self._unit = calibration.depth_unit_mm
         self._same = calibration.is_registered
-        self._colour = calibration.colour
-        self._rays = tuple((_rays(calibration.depth) @ calibration.rotation.T).T.astype(np.float32))
+        self.colour = calibration.colour
+        x, y = _rays(calibration.depth)
+        # in words, not as a product of matrices: OpenBLAS's threads can hang while other libraries are being loaded
+        self._rays = tuple((row[0] * x + row[1] * y + row[2]).astype(np.float32) for row in calibration.rotation)
         self._offset = calibration.translation_mm.astype(np.float32)
 
     def __call__(self, stored: Millimetres) -> Millimetres:
@@ -39,12 +44,12 @@ class Registration:
         return fill_holes(depth if self._same else self._moved(depth))
 
     def _moved(self, depth: Millimetres) -> Millimetres:
-        width, height = self._colour.size
+        width, height = self.colour.size
         seen = np.flatnonzero(depth)
         near = depth.ravel()[seen].astype(np.float32)
         x, y, z = (ray[seen] * near + offset for ray, offset in zip(self._rays, self._offset, strict=True))
         z = np.where(z > 0, z, np.float32(np.nan))
-        u, v = _projected(self._colour, x / z, y / z)
+        u, v = _projected(self.colour, x / z, y / z)
         u, v = np.floor(u + np.float32(0.5)), np.floor(v + np.float32(0.5))
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         place = v[inside].astype(np.int32) * width + u[inside].astype(np.int32)
@@ -111,14 +116,14 @@ def _projected(camera: Camera, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray
     return x * seen.fx + seen.cx, y * seen.fy + seen.cy
 
 
-def _rays(camera: Camera) -> Doubles:
-    """(h * w, 3) float64: where each pixel looks, 1 deep."""
+def _rays(camera: Camera) -> tuple[Doubles, Doubles]:
+    """x and y, (h * w,) float64, of where each pixel looks, 1 deep."""
     width, height = camera.size
     seen = camera.intrinsics
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 1, 2).astype(np.float64)
     matrix = np.array([[seen.fx, 0, seen.cx], [0, seen.fy, seen.cy], [0, 0, 1]])
     flat = cv2.undistortPoints(pixels, matrix, np.array(camera.distortion)).reshape(-1, 2)
-    return np.column_stack([flat, np.ones(len(flat))])
+    return flat[:, 0], flat[:, 1]
 
 
 def _first_known(

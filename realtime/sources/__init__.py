@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 KNOWN = (
-    "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, rgbd:FOLDER, demo, auto"
+    "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, kinect1:NUMBER,"
+    " kinect1:NUMBER:ir, rgbd:FOLDER, demo, auto"
 )
 
 
@@ -63,6 +64,7 @@ def _opened(spec: str, options: SourceOptions) -> Source:
         if argument.startswith("//"):
             return open_address(spec, options)
         if scheme in _KINDS:
+            _check_kinect_options(scheme, options)
             return _KINDS[scheme](argument, options)
         # one letter is a drive of Windows
         if argument and len(scheme) > 1 and scheme.isalnum():
@@ -71,6 +73,12 @@ def _opened(spec: str, options: SourceOptions) -> Source:
         return open_image(Path(spec), options)
     video = VideoFile(spec, loop=options.loop)
     return Detached(video) if Path(spec).is_fifo() else video
+
+
+def _check_kinect_options(scheme: str, options: SourceOptions) -> None:
+    for name, value in (("--calibration", options.calibration), ("--save-kinect", options.save_kinect)):
+        if value is not None and scheme != "kinect1":
+            raise InputError(f"{name} belongs to a Kinect: leave it out, or use kinect1:0.")
 
 
 def _open_folder(argument: str, options: SourceOptions) -> Source:
@@ -92,6 +100,12 @@ def _open_rgbd(argument: str, options: SourceOptions) -> Source:
     return open_rgbd(argument, options)
 
 
+def _open_kinect1(argument: str, options: SourceOptions) -> Source:
+    from realtime.sources.kinect1 import open_kinect1
+
+    return open_kinect1(argument, options)
+
+
 def chosen(spec: str) -> str:
     """`spec`, or for `auto` what it stands for on this machine: camera, or demo where no camera can be used."""
     if spec != "auto":
@@ -102,6 +116,7 @@ def chosen(spec: str) -> str:
 _KINDS: dict[str, Callable[[str, SourceOptions], Source]] = {
     "camera": open_camera,
     "images": _open_folder,
+    "kinect1": _open_kinect1,
     "rgbd": _open_rgbd,
     "demo": _open_demo,
 }

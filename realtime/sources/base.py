@@ -26,6 +26,8 @@ class SourceOptions:
         lost_after: seconds a live device may be away before `DeviceLostError`.
         limit_s: stop after this much media time in seconds.
         limit_frames: stop after this many frames.
+        calibration: a depth sensor's own calibration.json; None: a usual one.
+        save_kinect: where everything a Kinect v1 gives is kept, in fakenect's format; None: nowhere.
     """
 
     width: int | None = None
@@ -36,6 +38,8 @@ class SourceOptions:
     lost_after: float = 10.0
     limit_s: float | None = None
     limit_frames: int | None = None
+    calibration: Path | None = None
+    save_kinect: Path | None = None
 
 
 class Source(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import av
 import av.error
@@ -14,6 +15,7 @@ from av.video.reformatter import Colorspace
 from realtime.errors import InputError
 from realtime.sources.base import SourceOptions
 from realtime.sources.devices import INTERFACES, list_devices
+from realtime.sources.feed import open_feed
 from realtime.sources.live import LiveInput, Patience
 from realtime.sources.modes import Device, choose_mode
 
@@ -25,9 +27,10 @@ def open_camera(which: str, options: SourceOptions) -> LiveInput:
         InputError: there is none like that, it is busy, or it gives no picture.
     """
     device = find_camera(which, list_devices())
+    name, opener = f"Camera {device.name}", CameraOpener(device, options)
     # cameras that do not say so use BT.601 at every size
-    patience = Patience(lost=options.lost_after)
-    return LiveInput(f"Camera {device.name}", CameraOpener(device, options), patience, Colorspace.ITU601)
+    feed = partial(open_feed, opener, name, Colorspace.ITU601)
+    return LiveInput(name, feed, Patience(lost=options.lost_after))
 
 
 def find_camera(which: str, devices: list[Device]) -> Device:

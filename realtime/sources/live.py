@@ -5,18 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
-import av.error
-from av.container import InputContainer
-from av.video.reformatter import Colorspace
 
 from realtime.errors import DeviceLostError, InputError
-from realtime.frame import Frame, Pixels
+from realtime.frame import Frame
+from realtime.rgbd.pairing import Pairing
 from realtime.sources.base import Source
-from realtime.sources.picture import PictureMaker
-from realtime.sources.video import video_stream
+from realtime.sources.feed import Arrival, Feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class LiveInput(Source):
         name: what messages call it.
         opener: opens the input; called again after every failure; raises InputError or av.FFmpegError.
         patience: the times to wait.
-        matrix: colour matrix of pictures that do not name theirs.
+        pairing: counts how depth keeps step, where the input has a depth sensor.
 
     Raises:
         InputError: it cannot be opened, or gives no picture in time.
@@ -63,12 +60,12 @@ class LiveInput(Source):
     def __init__(
         self,
         name: str,
-        opener: Callable[[], InputContainer],
+        opener: Callable[[], Feed],
         patience: Patience | None = None,
-        matrix: Colorspace | None = None,
+        pairing: Pairing | None = None,
     ) -> None:
         self._name, self._opener, self._patience = name, opener, patience or Patience()
-        self._matrix = matrix
+        self.pairing = pairing
         self._news = threading.Condition()
         self._closed = False
         self._taken = 0
@@ -97,7 +94,9 @@ class LiveInput(Source):
                 self._replace_hung()
                 now = time.perf_counter()
                 notice = f"{self._name} does not answer, trying again"
-                last = frame = Frame(last.pixels, last.index + 1, now - start, now, held=True, notice=notice)
+                last = frame = replace(
+                    last, index=last.index + 1, time_s=now - start, captured=now, held=True, notice=notice
+                )
             if frame is not None and not self._closed:
                 yield frame
 
@@ -111,7 +110,7 @@ class LiveInput(Source):
         self._reader.thread.join(0.5)
 
     def _started(self) -> _Reader:
-        reader = _Reader(self._name, self._opener, self._matrix, self._patience, self._news)
+        reader = _Reader(self._name, self._opener, self._patience, self._news)
         reader.thread.start()
         return reader
 
@@ -137,18 +136,26 @@ class LiveInput(Source):
             raise reader.fault
         if arrival is None:
             return None
-        missed, self._taken = arrival.count - self._taken - 1, arrival.count
+        (count, came), taken = arrival, self._taken
+        self._taken = count
         self.skipped += reader.collect_skipped()
-        try:
-            pixels = arrival.picture()
-        except av.FFmpegError:
+        picture = came.picture()
+        if picture is None:
             self.skipped += 1
             return None
-        if last is None:
-            return Frame(pixels, 0, 0.0, arrival.captured)
         # a held frame may have been made after this one was captured
-        media = max(last.time_s, arrival.captured - start)
-        return Frame(pixels, last.index + 1 + missed, media, arrival.captured)
+        media = 0.0 if last is None else max(last.time_s, came.captured - start)
+        index = 0 if last is None else last.index + count - taken
+        notice = None if self.pairing is None else self.pairing.add(picture.apart_s, media)
+        return Frame(
+            picture.pixels,
+            index,
+            media,
+            came.captured,
+            notice=notice,
+            depth=picture.depth,
+            intrinsics=picture.intrinsics,
+        )
 
     def _replace_hung(self) -> None:
         self._hung = [reader for reader in self._hung if reader.thread.is_alive()]
@@ -161,36 +168,22 @@ class LiveInput(Source):
         return str(self._reader.error or "it does not answer").rstrip(".")
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A decoded frame that was not turned into a picture yet: most of the time only the newest one has to be."""
-
-    frame: av.VideoFrame
-    maker: PictureMaker
-    captured: float
-    count: int
-
-    def picture(self) -> Pixels:
-        return self.maker(self.frame)
-
-
 class _Reader:
     """One thread that opens the input, drains it, and opens it again; may be left behind where it hangs."""
 
     def __init__(
         self,
         name: str,
-        opener: Callable[[], InputContainer],
-        matrix: Colorspace | None,
+        opener: Callable[[], Feed],
         patience: Patience,
         news: threading.Condition,
     ) -> None:
-        self._name, self._opener, self._matrix, self._patience, self._news = name, opener, matrix, patience, news
+        self._name, self._opener, self._patience, self._news = name, opener, patience, news
         self._stopped = threading.Event()
         self._answered: float | None = time.perf_counter()  # None while it waits on purpose
         self._count = 0
         self._skipped = 0
-        self.newest: _Arrival | None = None
+        self.newest: tuple[int, Arrival] | None = None  # with its number, counted from 1
         self.error: Exception | None = None  # why it is away
         self.fault: Exception | None = None  # a mistake of ours, which ends the thread
         self.rate: float | None = None
@@ -222,8 +215,8 @@ class _Reader:
             before = self._count
             self._answered = time.perf_counter()
             try:
-                with self._opener() as container:
-                    self._drain(container)
+                with self._opener() as feed:
+                    self._drain(feed)
                 error: Exception = InputError(f"{self._name} has ended.")
             except (InputError, av.FFmpegError) as failure:
                 error = failure
@@ -234,39 +227,21 @@ class _Reader:
             self._answered = None
             self._stopped.wait(wait)
 
-    def _drain(self, container: InputContainer) -> None:
-        stream = video_stream(container, self._name)
-        # frame threads would keep pictures back
-        stream.codec_context.thread_count = 1
-        rate = stream.average_rate or stream.guessed_rate
-        self.rate = float(rate) if rate else None
-        maker = PictureMaker(stream.sample_aspect_ratio, self._matrix)
-        for packet in container.demux(stream):
+    def _drain(self, feed: Feed) -> None:
+        self.rate = feed.rate
+        told = 0
+        for arrival in feed:
             if self._stopped.is_set():
                 return
-            try:
-                frames = stream.decode(packet)
-            except av.error.EOFError:
-                return
-            except av.FFmpegError:
-                self._skipped += 1
-                continue
-            for frame in frames:
-                self._deliver(frame, maker, _captured(frame, stream.time_base))
+            self._skipped += feed.skipped - told
+            told = feed.skipped
+            if arrival is not None:
+                self._deliver(arrival)
 
-    def _deliver(self, frame: av.VideoFrame, maker: PictureMaker, captured: float) -> None:
+    def _deliver(self, arrival: Arrival) -> None:
         self._answered = time.perf_counter()
         self._count += 1
         with self._news:
             self.error = None
-            self.newest = _Arrival(frame, maker, captured, self._count)
+            self.newest = (self._count, arrival)
             self._news.notify_all()
-
-
-def _captured(frame: av.VideoFrame, time_base: object) -> float:
-    """The driver's stamp where it is on our clock (Video4Linux stamps with the monotonic one), else now."""
-    now = time.perf_counter()
-    if frame.pts is None or time_base is None:
-        return now
-    stamp = float(frame.pts * time_base)  # type: ignore[operator]
-    return stamp if now - 1.0 < stamp <= now else now

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 from realtime.sources.base import Source, SourceOptions
+from realtime.sources.feed import open_feed
 from realtime.sources.live import LiveInput, Patience
 from realtime.sources.video import VideoFile, open_container
 from realtime.sources.wrapped import Detached
@@ -24,5 +26,5 @@ def open_address(address: str, options: SourceOptions) -> Source:
     name = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if parts.scheme not in _LIVE_SCHEMES:
         return Detached(VideoFile(address, options.loop, _ANSWER_S, name))
-    patience = Patience(lost=options.lost_after)
-    return LiveInput(name, lambda: open_container(address, _ANSWER_S, name), patience)
+    feed = partial(open_feed, partial(open_container, address, _ANSWER_S, name), name)
+    return LiveInput(name, feed, Patience(lost=options.lost_after))

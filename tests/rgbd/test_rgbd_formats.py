@@ -159,8 +159,6 @@ def fakenect_recording(folder: Path, count: int = 4, begin: int = 2**32 - 3_000_
         writer.add_colour(
             np.full((480, 640, 3), index, np.uint8).tobytes(), 5.01 + index / 30, (stamp + 300_000) % 2**32
         )
-    writer.close()
-    writer.close()
     return folder
 
 

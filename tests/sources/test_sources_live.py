@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from sources_making import number_of, numbered, packet_places, write_video
 
 from realtime.errors import DeviceLostError, InputError
 from realtime.frame import Frame
+from realtime.sources.feed import open_feed
 from realtime.sources.live import LiveInput, Patience
 from realtime.sources.video import open_container
 
@@ -86,6 +88,11 @@ def opened_file(path: Path) -> Callable[[], InputContainer]:
     return lambda: open_container(str(path))
 
 
+def live_input(name: str, opener: Callable[[], InputContainer], patience: Patience) -> LiveInput:
+    """The input as cameras have it."""
+    return LiveInput(name, partial(open_feed, opener, name), patience)
+
+
 def until(source: LiveInput, enough: Callable[[list[Frame]], bool], most: int = 3000) -> list[Frame]:
     """Frames of the source up to the one that is enough (or too many)."""
     frames: list[Frame] = []
@@ -105,7 +112,7 @@ def check_order(frames: list[Frame]) -> None:
 def test_pulled_out_held_and_back_again(tmp_path: Path) -> None:
     path = write_video(tmp_path / "camera.mkv", [numbered(i) for i in range(20)])
     away = path.with_name("away.mkv")
-    with LiveInput("Camera X", opened_file(path), QUICK) as source:
+    with live_input("Camera X", opened_file(path), QUICK) as source:
         assert source.live
         assert source.size == (64, 48)
         assert source.rate == pytest.approx(30, abs=0.1)
@@ -124,7 +131,7 @@ def test_pulled_out_held_and_back_again(tmp_path: Path) -> None:
 def test_comes_back(tmp_path: Path) -> None:
     path = write_video(tmp_path / "camera.mkv", [numbered(i) for i in range(20)])
     away = path.with_name("away.mkv")
-    with LiveInput("Camera X", opened_file(path), QUICK) as source:
+    with live_input("Camera X", opened_file(path), QUICK) as source:
         path.rename(away)
 
         def enough(seen: list[Frame]) -> bool:
@@ -141,7 +148,7 @@ def test_comes_back(tmp_path: Path) -> None:
 def test_lost_for_good(tmp_path: Path) -> None:
     path = write_video(tmp_path / "camera.mkv", [numbered(i) for i in range(5)])
     patience = Patience(first=10.0, stall=0.1, lost=0.4, retry=0.02, retry_most=0.05, repeat=0.02)
-    with LiveInput("Camera X", opened_file(path), patience) as source:
+    with live_input("Camera X", opened_file(path), patience) as source:
         path.unlink()
         frames = []
         with pytest.raises(DeviceLostError, match=r"Camera X did not come back.*no file") as caught:
@@ -152,7 +159,7 @@ def test_lost_for_good(tmp_path: Path) -> None:
 
 def test_a_driver_that_hangs_is_given_up_and_another_thread_goes_on(feed: Feed) -> None:
     feed.send(10, hold=True)
-    with LiveInput("Camera X", feed.open, QUICK) as source:
+    with live_input("Camera X", feed.open, QUICK) as source:
         feed.send(20, hold=True)
         frames = until(source, lambda seen: len(seen) > 1 and seen[-2].held and not seen[-1].held)
     assert not frames[-1].held
@@ -163,7 +170,7 @@ def test_a_driver_that_hangs_is_given_up_and_another_thread_goes_on(feed: Feed) 
 def test_a_network_stream_that_ends_is_opened_again(feed: Feed) -> None:
     feed.send(10, hold=False)
     feed.send(20, hold=True)
-    with LiveInput("Stream", feed.open, QUICK) as source:
+    with live_input("Stream", feed.open, QUICK) as source:
         frames = until(source, lambda seen: number_of(seen[-1].pixels) == 20)
     assert number_of(frames[-1].pixels) == 20
     check_order(frames)
@@ -179,7 +186,7 @@ def test_only_the_newest_is_kept(feed: Feed) -> None:
         return feed.open()
 
     patience = Patience(first=10.0, stall=60.0, lost=60.0)
-    with LiveInput("Camera X", opener, patience) as source:
+    with live_input("Camera X", opener, patience) as source:
         iterator = iter(source)
         first = next(iterator)
         taken.set()
@@ -193,7 +200,7 @@ def test_the_stamp_of_the_driver_counts(tmp_path: Path) -> None:
     now = time.perf_counter()
     stamps = [round((now - 0.2 + i * 0.01) * 1000) for i in range(10)]
     path = write_video(tmp_path / "stamped.nut", [numbered(i) for i in range(10)], "ffv1", "yuv444p", stamps=stamps)
-    with LiveInput("Camera X", opened_file(path), QUICK) as source:
+    with live_input("Camera X", opened_file(path), QUICK) as source:
         frame = next(iter(source))
     if time.perf_counter() - now < 0.7:  # else the stamps were too old to be believed
         assert round(frame.captured * 1000) in stamps
@@ -202,14 +209,14 @@ def test_the_stamp_of_the_driver_counts(tmp_path: Path) -> None:
 def test_stamps_of_another_clock_do_not(tmp_path: Path) -> None:
     path = write_video(tmp_path / "camera.mkv", [numbered(i) for i in range(10)])
     before = time.perf_counter()
-    with LiveInput("Camera X", opened_file(path), QUICK) as source:
+    with live_input("Camera X", opened_file(path), QUICK) as source:
         frame = next(iter(source))
     assert before <= frame.captured <= time.perf_counter()
 
 
 def test_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file"):
-        LiveInput("Camera X", opened_file(tmp_path / "nothing"), QUICK)
+        live_input("Camera X", opened_file(tmp_path / "nothing"), QUICK)
 
 
 def test_gives_no_picture(feed: Feed, tmp_path: Path) -> None:
@@ -220,7 +227,7 @@ def test_gives_no_picture(feed: Feed, tmp_path: Path) -> None:
         return av.open(str(tmp_path / "pipe0"), options={"probesize": "100000000"})
 
     with pytest.raises(InputError, match="Camera X gives no picture"):
-        LiveInput("Camera X", opener, patience)
+        live_input("Camera X", opener, patience)
 
 
 def test_a_mistake_in_the_reader_is_not_taken_for_a_lost_camera(tmp_path: Path) -> None:
@@ -230,7 +237,7 @@ def test_a_mistake_in_the_reader_is_not_taken_for_a_lost_camera(tmp_path: Path) 
     def opener() -> InputContainer:
         return open_container(str(places.pop()))  # nothing is left the second time
 
-    with LiveInput("Camera X", opener, QUICK) as source, pytest.raises(IndexError):
+    with live_input("Camera X", opener, QUICK) as source, pytest.raises(IndexError):
         list(source)
 
 
@@ -240,7 +247,7 @@ def test_broken_packets_are_counted(tmp_path: Path) -> None:
     for place, size in packet_places(path)[5:8]:
         data[place : place + size] = bytes(size)
     path.write_bytes(data)
-    with LiveInput("Camera X", opened_file(path), QUICK) as source:
+    with live_input("Camera X", opened_file(path), QUICK) as source:
         until(source, lambda seen: source.skipped >= 3)
         assert source.skipped >= 3
 
@@ -249,7 +256,7 @@ def test_broken_packets_are_counted(tmp_path: Path) -> None:
 def test_close_ends_the_iteration_while_the_driver_blocks(held: bool, feed: Feed) -> None:
     feed.send(10, hold=True)
     patience = QUICK if held else Patience(stall=60.0, lost=60.0, hang=60.0)
-    source = LiveInput("Camera X", feed.open, patience)
+    source = live_input("Camera X", feed.open, patience)
     ended, seen = threading.Event(), threading.Event()
 
     def read() -> None:
