@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from engines import Engine
@@ -50,8 +49,7 @@ class LandmarkNet:
         """Keypoints of the faces in `crops` (112 pixels each) of the (H, W, 3) RGB picture `pixels`."""
         if not crops:
             return Landmarks(*(np.zeros(shape, np.float32) for shape in ((0, KEYPOINTS, 2), (0, KEYPOINTS), (0,))))
-        # cut first, then grey: the frame is far larger than its faces
-        greys = [cv2.cvtColor(crop.cut(pixels), cv2.COLOR_RGB2GRAY) for crop in crops]
+        greys = [crop.cut(pixels, grey=True) for crop in crops]
         points, confidence, score = self._engine(np.stack(greys)[:, None].astype(np.float32))
         placed = np.stack([crop.back(found) for crop, found in zip(crops, points, strict=True)])
         return Landmarks(placed.astype(np.float32), confidence.copy(), score.copy())

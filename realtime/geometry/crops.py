@@ -6,7 +6,9 @@ Pixel centres are at integers on both sides: a crop of `size` pixels covers [-0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, cos, floor, radians, sin
 
 import cv2
 import numpy as np
@@ -17,6 +19,10 @@ from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 # head's upright axes), and how far its centre lies above the box's centre, in the same units. The forehead fits in.
 FACE_SCALE = 1.6
 FACE_LIFT = 0.15
+
+# A matrix as plain numbers: after a network has filled the caches, a call of NumPy's takes longer than all that is
+# computed with them here.
+Rows = list[list[float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,30 +37,37 @@ class Crop:
     matrix: np.ndarray
     size: int
 
-    def cut(self, pixels: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
-        """(size, size[, C]) the crop of (H, W[, C]) `pixels`; what lies outside the picture repeats its edge."""
-        matrix, pixels = self._near(pixels)
-        shrink = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-        if shrink < 0.5:  # average first: bilinear sampling of a large face would alias
-            factor = int(2 ** np.floor(np.log2(1 / shrink)))
-            width, height = (max(side // factor, 1) for side in pixels.shape[1::-1])
-            whole = pixels[: height * factor, : width * factor]  # whole blocks: OpenCV averages those much faster
-            pixels = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-            scale = np.array([whole.shape[1] / width, whole.shape[0] / height])
-            matrix[:, 2] += matrix[:, :2] @ (0.5 * (scale - 1))
-            matrix[:, :2] *= scale
-        size = (self.size, self.size)
-        return np.asarray(cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border))
+    def cut(self, pixels: np.ndarray, border: int = cv2.BORDER_REPLICATE, grey: bool = False) -> np.ndarray:
+        """(size, size[, C]) the crop of (H, W[, C]) `pixels`; what lies outside the picture repeats its edge.
 
-    def _near(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        `grey`: (size, size) of RGB pixels.
+        """
+        rows, pixels = self._near(pixels)
+        # average first: bilinear sampling of a large face would alias
+        while abs(_area(rows)) < 0.25 and max(pixels.shape[:2]) > 1:
+            rows, pixels = _halved(rows, pixels)
+        if grey:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        size = (self.size, self.size)
+        return np.asarray(cv2.warpAffine(pixels, np.array(rows), size, flags=cv2.INTER_LINEAR, borderMode=border))
+
+    def _near(self, pixels: np.ndarray) -> tuple[Rows, np.ndarray]:
         """The matrix for, and the view of, the part of the picture that the crop reads: the rest need no averaging."""
-        corners = self.back(np.array([[-2, -2], [self.size + 1, -2], [-2, self.size + 1], [self.size + 1] * 2]))
+        (a, b, c), (d, e, f) = self._back()
+        ends = (-2.0, self.size + 1.0)
+        across = [a * x + b * y + c for x in ends for y in ends]
+        down = [d * x + e * y + f for x in ends for y in ends]
         height, width = pixels.shape[:2]
-        left, top = np.clip(np.floor(corners.min(axis=0)), 0, [width - 1, height - 1]).astype(int)
-        right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, [left + 1, top + 1], [width, height]).astype(int)
-        matrix = self.matrix.copy()
-        matrix[:, 2] += matrix[:, :2] @ (left, top)
-        return matrix, pixels[top:bottom, left:right]
+        left, top = min(max(floor(min(across)), 0), width - 1), min(max(floor(min(down)), 0), height - 1)
+        right, bottom = min(max(ceil(max(across)) + 1, left + 1), width), min(max(ceil(max(down)) + 1, top + 1), height)
+        rows = [[a, b, c + a * left + b * top] for a, b, c in self.matrix.tolist()]
+        return rows, pixels[top:bottom, left:right]
+
+    def _back(self) -> Rows:
+        """The matrix from crop pixels to frame pixels."""
+        rows = (a, b, c), (d, e, f) = self.matrix.tolist()
+        area = _area(rows)
+        return [[e / area, -b / area, (b * f - c * e) / area], [-d / area, a / area, (c * d - a * f) / area]]
 
     def into(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) frame pixels → crop pixels."""
@@ -62,16 +75,31 @@ class Crop:
 
     def back(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) crop pixels → frame pixels."""
-        return np.asarray((points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T)
+        matrix = np.array(self._back())
+        return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
-def square_crop(centre: np.ndarray, side: float, roll_deg: float, size: int) -> Crop:
+def _area(rows: Rows) -> float:
+    (a, b, _), (d, e, _) = rows
+    return a * e - b * d
+
+
+def _halved(rows: Rows, pixels: np.ndarray) -> tuple[Rows, np.ndarray]:
+    """`pixels` at half the size, and the matrix for them."""
+    width, height = (max(side // 2, 1) for side in pixels.shape[1::-1])
+    whole = pixels[: height * 2, : width * 2]  # whole blocks of two by two: OpenCV averages those much faster
+    x, y = whole.shape[1] / width, whole.shape[0] / height
+    halved = [[a * x, b * y, c + (a * (x - 1) + b * (y - 1)) / 2] for a, b, c in rows]
+    return halved, cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def square_crop(centre: Sequence[float] | np.ndarray, side: float, roll_deg: float, size: int) -> Crop:
     """Crop of `size` pixels around `centre` (2,), `side` frame pixels wide, upright for a head tilted by `roll_deg`."""
-    angle = np.deg2rad(roll_deg)
     scale = size / max(side, 1e-6)
-    rotation = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    middle = np.full(2, (size - 1) / 2)
-    return Crop(np.column_stack([rotation, middle - rotation @ np.asarray(centre, np.float64)]), size)
+    a, b = scale * cos(radians(roll_deg)), scale * sin(radians(roll_deg))
+    x, y = (float(at) for at in centre)
+    middle = (size - 1) / 2
+    return Crop(np.array([[a, b, middle - a * x - b * y], [-b, a, middle + b * x - a * y]]), size)
 
 
 def roll_of(points: np.ndarray) -> float:
@@ -90,20 +118,23 @@ def face_crop(points: np.ndarray, size: int, roll_deg: float | None = None) -> C
     """
     landmarks = np.asarray(points[:68], np.float64)
     roll = roll_of(landmarks) if roll_deg is None else roll_deg
-    angle = np.deg2rad(roll)
-    upright = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    turned = landmarks @ upright.T
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    return _lifted((low + high) / 2 @ upright, float((high - low).max()), roll, size)
+    c, s = cos(radians(roll)), sin(radians(roll))
+    x, y = landmarks.T
+    across, down = c * x + s * y, c * y - s * x
+    left, right, top, bottom = (float(end) for end in (across.min(), across.max(), down.min(), down.max()))
+    along, below = (left + right) / 2, (top + bottom) / 2
+    centre = (c * along - s * below, s * along + c * below)
+    return _lifted(centre, max(right - left, bottom - top), roll, size)
 
 
 def face_crop_of_box(box: tuple[float, float, float, float], size: int, roll_deg: float = 0.0) -> Crop:
     """The same crop from a detector's box x, y, width, height (the bounding box of the 68 landmarks)."""
     x, y, width, height = box
-    return _lifted(np.array([x + width / 2, y + height / 2]), max(width, height), roll_deg, size)
+    return _lifted((x + width / 2, y + height / 2), max(width, height), roll_deg, size)
 
 
-def _lifted(centre: np.ndarray, extent: float, roll_deg: float, size: int) -> Crop:
-    angle = np.deg2rad(roll_deg)
-    up = np.array([np.sin(angle), -np.cos(angle)])
-    return square_crop(centre + FACE_LIFT * extent * up, FACE_SCALE * extent, roll_deg, size)
+def _lifted(centre: tuple[float, float], extent: float, roll_deg: float, size: int) -> Crop:
+    """The crop of the landmark box's centre and larger side."""
+    up = FACE_LIFT * extent
+    x, y = centre[0] + up * sin(radians(roll_deg)), centre[1] - up * cos(radians(roll_deg))
+    return square_crop((x, y), FACE_SCALE * extent, roll_deg, size)

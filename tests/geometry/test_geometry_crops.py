@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -142,3 +143,18 @@ def test_outside_repeats_the_edge_and_colours_stay_apart() -> None:
     cut = square_crop(np.array([0.0, 0.0]), 60, 10, 40).cut(pixels)
     assert cut.shape == (40, 40, 3)
     np.testing.assert_array_equal(cut, np.broadcast_to([10, 120, 250], cut.shape))
+
+
+@pytest.mark.parametrize("side", [50, 150, 700])
+def test_a_grey_crop_is_the_crop_made_grey(rng: np.random.Generator, side: float) -> None:
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), (0, 0), 2)
+    crop = square_crop(np.array([180.0, 140.0]), side, 20, 112)
+    wanted = cv2.cvtColor(crop.cut(picture), cv2.COLOR_RGB2GRAY).astype(int)
+    assert np.abs(crop.cut(picture, grey=True) - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 40, 3), (40, 1, 3)])
+def test_a_picture_of_one_pixel_or_line_can_be_cut_however_small(shape: tuple[int, ...]) -> None:
+    picture = np.full(shape, 77, np.uint8)
+    cut = square_crop(np.array([0.0, 0.0]), 5000, 10, 40).cut(picture)
+    assert cut.shape == (40, 40, 3) and (cut == 77).all()
