@@ -24,10 +24,11 @@ from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks
 from realtime.controls import Mode, Settings
+from realtime.effects.base import Effect
 from realtime.effects.photo import Person, person
 from realtime.effects.swap import Swap
 from realtime.errors import InputError
-from realtime.frame import Face, Floats, Frame, Pixels
+from realtime.frame import Drawn, Face, Floats, Frame, Pixels
 from realtime.geometry.crops import face_crop
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
@@ -176,6 +177,13 @@ class Studio:
             effect.draw(self._canvas, Frame(pixels, index, index / 25, 0.0), (face,), settings)
             yield self._canvas.layers, next(iter(self._canvas.patches), None)
         effect.release()
+
+    def shown(self, effect: Effect, view: View, settings: Settings) -> tuple[Pixels, Drawn | None]:
+        """The frame as an effect leaves it, and what was drawn on its face, if anything."""
+        pixels, face = view
+        self._canvas.begin(pixels)
+        drawn = effect.draw(self._canvas, Frame(pixels, 0, 0.0, 0.0), (face,), settings)
+        return self._canvas.finish(), drawn.get(face.id)
 
     def mask(self, patch: Patch, square: Square, size: int) -> Floats:
         """(size, size) where the live repair may change what was drawn last."""

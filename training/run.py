@@ -74,11 +74,13 @@ class Optimisation:
     """Momentum of Nesterov's method at a constant learning rate, in place of AdamW and its cosine."""
     adadelta: float | None = None
     """Memory (rho) of AdaDelta at a constant learning rate, in place of AdamW and its cosine."""
+    adam: tuple[float, float] | None = None
+    """Memories (betas) of Adam at a constant learning rate, in place of AdamW and its cosine."""
 
     @property
     def constant(self) -> bool:
         """Whether the learning rate stays as it is."""
-        return self.nesterov is not None or self.adadelta is not None
+        return any(choice is not None for choice in (self.nesterov, self.adadelta, self.adam))
 
     def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
         """For all weights of `model`; the run sets the learning rate."""
@@ -87,6 +89,8 @@ class Optimisation:
             return torch.optim.SGD(groups, lr=0.0, momentum=self.nesterov, nesterov=True)
         if self.adadelta is not None:
             return torch.optim.Adadelta(groups, lr=0.0, rho=self.adadelta, eps=1e-8)
+        if self.adam is not None:
+            return torch.optim.Adam(groups, lr=0.0, betas=self.adam)
         return torch.optim.AdamW(groups, lr=0.0)
 
 

@@ -1,0 +1,100 @@
+"""CycleGAN (Zhu et al. 2017) with the sizes the DepthNets publication repairs its faces with (supplement, section 2).
+
+Generator c7s1-64, d128, d256, nine residual blocks of 256, u128, u64, c7s1; critic C64-C128-C256-C512 of 70x70 patches.
+Instance norm is that of each picture, without learned scale and without running statistics: a network that is trained
+on single pictures then says the same of each in a batch and in use.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+BLOCKS = 9
+WIDTH = 64
+FIRST_STD = 0.02
+
+
+class Generator(nn.Module):
+    """Pictures (B, inputs, S, S) in -1..1 to pictures (B, outputs, S, S) in -1..1; S is a multiple of 4, from 12 on.
+
+    Args:
+        inputs, outputs: channels.
+        width: of the first layer; 64 as published.
+        blocks: residual blocks.
+    """
+
+    def __init__(self, inputs: int = 3, outputs: int = 3, width: int = WIDTH, blocks: int = BLOCKS) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), *_normalised(nn.Conv2d(inputs, width, 7))]
+        for wide in (width, 2 * width):
+            layers += _normalised(nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1))
+        layers += [_Residual(4 * width) for _ in range(blocks)]
+        for wide in (4 * width, 2 * width):
+            layers += _normalised(nn.ConvTranspose2d(wide, wide // 2, 3, stride=2, padding=1, output_padding=1))
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(_initialised)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.layers(picture)
+
+
+class PatchCritic(nn.Module):
+    """One score for each of the overlapping 70x70 patches of pictures (B, inputs, S, S): about 1 for real ones."""
+
+    def __init__(self, inputs: int = 3, width: int = WIDTH) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        widths = (width, 2 * width, 4 * width, 8 * width)
+        for stride, (before, after) in zip((2, 2, 1), pairwise(widths), strict=True):
+            conv = nn.Conv2d(before, after, 4, stride=stride, padding=1)
+            layers += [conv, nn.InstanceNorm2d(after), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
+        self.apply(_initialised)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.layers(picture)
+
+
+class CycleGan(nn.Module):
+    """Both generators and both critics, of pictures a and b."""
+
+    def __init__(self, channels_a: int, channels_b: int, width: int = WIDTH, blocks: int = BLOCKS) -> None:
+        super().__init__()
+        self.to_b = Generator(channels_a, channels_b, width, blocks)
+        self.to_a = Generator(channels_b, channels_a, width, blocks)
+        self.critic_a, self.critic_b = PatchCritic(channels_a, width), PatchCritic(channels_b, width)
+
+    def forward(self, a: Tensor) -> Tensor:
+        """What is used once trained: a picture of kind a made one of kind b."""
+        return self.to_b(a)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            *_normalised(nn.Conv2d(width, width, 3)),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3),
+            nn.InstanceNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _normalised(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    return [conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()]
+
+
+def _initialised(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, FIRST_STD)
+        assert module.bias is not None
+        with torch.no_grad():
+            module.bias.zero_()

@@ -1,0 +1,158 @@
+"""CycleGAN as the DepthNets publication uses it (supplement, section 2), for its three uses.
+
+    python -m training cyclegan --use swap --draw            make the pictures (minutes)
+    python -m training cyclegan --use swap [--resume]        train
+    python -m training cyclegan --use swap --sheet           what it does to pictures of other people, as a PNG
+    python -m training cyclegan --use pose --sheet           and there, turned on to other poses
+
+The defaults are the publication's: Adam 2e-4 with 0.5 and 0.999 at a constant rate, batches of 16, 80x80 pixels, cycle
+weight 10, no identity term, no pool of older pictures. A step of the full width is for a GPU. On
+a processor take `--width 16 --batch-size 4 --precision auto`, and expect a sketch of what a GPU would make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+
+from engines.networks.cyclegan import BLOCKS, WIDTH, CycleGan
+from training import run
+from training.adversarial import held
+from training.cycle_pictures import CHANNELS, Pictures, Use, draw, rotated_further
+from training.repair_pairs import Studio
+
+SHEET_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train CycleGAN for one of its three uses."""
+
+    run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: run.RunOptions(minutes=600, threads=1)
+    )
+    use: Use = "swap"
+    """background: what surrounds a face turned to the front; swap: make composites real; pose: as background, from
+    faces turned far aside, to be turned on from there."""
+    draw: bool = False
+    """Only make the pictures."""
+    sheet: bool = False
+    """Only draw what the trained generator makes of other people's pictures, to out/cyclegan_USE.png."""
+    size: int = 80
+    """Side of the pictures; a multiple of 4."""
+    width: int = WIDTH
+    """Of the first layer; 64 as published."""
+    blocks: int = BLOCKS
+    batch_size: int = 16
+    cycle: float = 10.0
+    """Weight of the way there and back against the critics."""
+    learning_rate: float = 2e-4
+    pictures: int = 2000
+    """Of each kind, at most, for training; a tenth as many of other people beside them."""
+
+    @property
+    def name(self) -> str:
+        """Of the run folder."""
+        return f"cyclegan_{self.use}_{self.size}_{self.width}"
+
+    def stored(self, held_out: bool) -> Path:
+        """The pictures' file."""
+        return self.run.runs / "cyclegan_pictures" / f"{self.use}_{self.size}{'_test' if held_out else ''}.npz"
+
+
+def train(config: Config) -> None:
+    """Train, or draw what is asked for; see the module's text."""
+    if config.draw:
+        with Studio() as studio:
+            for held_out, count in ((False, config.pictures), (True, config.pictures // 10)):
+                made = draw(studio, config.use, held_out, config.size, count, config.run.seed)
+                made.save(config.stored(held_out))
+        return
+    if config.sheet:
+        print(write_sheet(config, Path("out") / f"cyclegan_{config.use}.png"))
+        return
+    pictures = Pictures.load(config.stored(held_out=False))
+    run.prepare(config.run)
+    optimisation = run.Optimisation(config.learning_rate, weight_decay=0.0, clip=None, adam=(0.5, 0.999))
+    batches = Batches(pictures, config.batch_size, config.run.seed)
+    run.fit(config.name, network(config), batches, partial(loss, config.cycle), config.run, optimisation)
+
+
+def network(config: Config) -> CycleGan:
+    """Freshly initialised."""
+    return CycleGan(CHANNELS[config.use], 3, config.width, config.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Batch number n: pictures of either kind in -1..1, mirrored or not, that have nothing to do with each other."""
+
+    pictures: Pictures
+    size: int
+    seed: int
+
+    def __call__(self, number: int) -> run.Batch:
+        rng = np.random.default_rng([self.seed, number])
+        return {name: self._drawn(rng, kind) for name, kind in (("a", self.pictures.a), ("b", self.pictures.b))}
+
+    def _drawn(self, rng: np.random.Generator, kind: np.ndarray) -> np.ndarray:
+        pictures = kind[rng.integers(len(kind), size=self.size)].astype(np.float32)
+        flipped = np.where(rng.random((self.size, 1, 1, 1)) < 0.5, pictures[:, :, ::-1], pictures)
+        return np.ascontiguousarray((flipped / 127.5 - 1).transpose(0, 3, 1, 2), np.float32)
+
+
+def loss(cycle: float, model: nn.Module, batch: run.Tensors) -> run.Tensors:
+    """Equations 3 and 4: least-squares critics, and the way there and back in L1, for both directions at once."""
+    a, b = batch["a"], batch["b"]
+    made_b, made_a = model.to_b(a), model.to_a(b)
+    with held(model.critic_a), held(model.critic_b):
+        flattery = from_one(model.critic_b(made_b)) + from_one(model.critic_a(made_a))
+    back = (model.to_a(made_b) - a).abs().mean() + (model.to_b(made_a) - b).abs().mean()
+    critics = judged(model.critic_a, a, made_a) + judged(model.critic_b, b, made_b)
+    return {
+        "loss": flattery + cycle * back + critics,
+        "flattery": flattery,
+        "cycle": back,
+        "critics": critics,
+    }
+
+
+def from_one(scores: Tensor) -> Tensor:
+    """Mean squared distance of scores from that of a real picture."""
+    return (scores - 1).square().mean()
+
+
+def judged(critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+    """A critic's loss: real pictures score 1, made ones 0."""
+    return 0.5 * (from_one(critic(real)) + critic(made.detach()).square().mean())
+
+
+def write_sheet(config: Config, path: Path) -> Path:
+    """Rows of held-out pictures of kind A, what becomes of them, and the way back; for `pose` turned on from there."""
+    model = run.averaged(config.name, network(config), config.run.runs)
+    pictures = Pictures.load(config.stored(held_out=True)).a[:SHEET_ROWS]
+    a = torch.from_numpy(pictures.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        made = model.to_b(a)
+        back = model.to_a(made)
+    columns = [*np.split(pictures, pictures.shape[-1] // 3, axis=-1), shown(made), shown(back)[..., :3]]
+    if config.use == "pose":
+        with Studio() as studio:
+            columns += rotated_further(studio, shown(made))
+    rows = np.concatenate([np.concatenate(row, axis=1) for row in zip(*columns, strict=True)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(rows, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def shown(pictures: Tensor) -> np.ndarray:
+    """(B, S, S, C) uint8 of what a network made."""
+    return ((pictures + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
