@@ -220,4 +220,4 @@ def test_pictures_of_each_use_are_what_they_say(use: Use, studio: Studio) -> Non
     assert face[:, 20, 20].all(), "a face in the middle"
     assert not rest[:, 20, 20].any(), "that is missing beside it"
     assert not face[:, 0].any(), "and nothing round about it"
-    assert rest[:, 39, 0].any(), "where the photo goes on"
+    assert rest.mean() > 0.4, "where the photo goes on"
