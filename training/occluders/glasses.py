@@ -52,7 +52,7 @@ def glasses(scene: Scene, rng: np.random.Generator) -> None:
             edge = scene.line(outline, 1.0, closed=True)
             scene.paint(np.full(3, rng.uniform(40, 255) * scene.light), edge * rng.uniform(0.05, 0.4), 0.0)
             scene.unsure |= (edge > 0.2) & (counts < 0.2)
-    opaque = rng.uniform(0.35, 0.75) if rng.random() < 0.1 else rng.uniform(0.85, 1.0)  # clear plastic is not
+    opaque = rng.uniform(0.35, 0.75) if rng.random() < 0.2 else rng.uniform(0.85, 1.0)  # clear plastic is not
     scene.paint(_shining(scene, colour, metal, rng), alpha * opaque, counts)
 
 

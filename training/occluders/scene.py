@@ -59,7 +59,8 @@ class Scene:
             counts: the part of it that the mask takes; None is `alpha`.
         """
         self.picture += alpha[..., None] * (np.asarray(colour, np.float32) - self.picture)
-        self.mask = np.clip(np.maximum(self.mask, alpha if counts is None else counts), 0, 1)
+        taken = np.maximum(self.mask, alpha if counts is None else counts)
+        self.mask = np.clip(taken, 0, 1).astype(np.float32)
 
     def shade(self, factor: np.ndarray) -> None:
         """Make the picture darker or lighter by (S, S) or (S, S, 3) factors; that is no cover."""
