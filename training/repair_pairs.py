@@ -112,7 +112,7 @@ class Tiles:
 
 
 class Recorder(Canvas):
-    """A canvas that keeps what is drawn on it apart from the frame.
+    """A canvas that also keeps what is drawn on it apart from the frame.
 
     Attributes:
         layers: (H, W, 5) float32 in 0..1 since `begin`: premultiplied warp, its alpha, and its confidence, which is
@@ -130,7 +130,9 @@ class Recorder(Canvas):
         if rectangle is None:
             return
         x, y, width, height = rectangle
-        drawn, detail = self.read_tile(self.draw_tile(warp, rectangle, detail=True))
+        view = self.draw_tile(warp, rectangle, detail=True)
+        self._paste(self._tile.texture, rectangle, view)
+        drawn, detail = self.read_tile(view)
         if drawn.shape[:2] != (height, width):
             raise InputError(f"A face is drawn {width}x{height} pixels large: take smaller pictures to train on.")
         colour = drawn.astype(np.float32) / 255

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from engines.networks.patch_critic import PatchCritic
 from engines.networks.repair import CHANNELS, Repair
+from realtime.controls import Mode, Settings
+from realtime.effects.rotate import Rotate
 from realtime.geometry.template import template
 from training import repair_losses as losses
 from training.adversarial import Duel, held
+from training.data import faces_300w
 from training.recipes import repair
 from training.repair_damage import Damage, Layers, Stretch
 from training.repair_pairs import MARGIN, Amount, Studio, Tiles, draw
@@ -348,3 +351,14 @@ def test_drawing_a_photo_onto_itself_changes_little(data: Path) -> None:
         assert change.mean() < 0.01
         assert layers.mask[change > 0.05].mean() > 0.8  # and the mask covers what does
         assert layers.mask[:4].max() == 0 and (layers.confidence <= layers.alpha + 0.01).all()
+
+
+def test_the_recorder_shows_what_it_keeps_apart(data: Path) -> None:
+    photos = faces_300w()
+    row = photos.testing()[1]
+    with Studio() as studio:
+        view = studio.view(photos.picture(row), photos.points[row])
+        assert view is not None
+        turned, drawn = studio.shown(Rotate(), view, Settings(Mode.ROTATE, yaw=25.0))
+    assert drawn is not None
+    assert np.abs(turned.astype(float) - view[0]).mean() > 3
