@@ -36,7 +36,7 @@ class Repair(nn.Module):
     def __init__(self, width: int = 24, reduce: int = 1) -> None:
         super().__init__()
         w2, w4, w8 = width, 2 * width, 3 * width
-        self.reduce = reduce
+        self.width, self.reduce = width, reduce
         self.encode2 = nn.Sequential(nn.Conv2d(CHANNELS, w2, 4, 2, 1), nn.ReLU(inplace=True))
         self.encode4 = nn.Sequential(block(w2, w4, 2), block(w4, w4))
         self.encode8 = nn.Sequential(block(w4, w8, 2), block(w8, w8))
@@ -47,6 +47,9 @@ class Repair(nn.Module):
         self.rise2 = nn.Conv2d(w4, w2, 1)
         self.decode2 = block(w2, w2)
         self.head = nn.Conv2d(w2, 3 * 4, 3, 1, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # without norms, smaller weights let the signal die away
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

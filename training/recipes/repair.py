@@ -4,7 +4,8 @@
 * `python -m training repair [--minutes 45] [--resume]` trains, exports and measures,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network on held-out people,
-* `--width 16` trains another size and measures it, but exports nothing: for the curve of sizes.
+* `--width 16` trains another size and measures it, but exports nothing,
+* `--curve` compares the sizes that were trained.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from engines.networks.repair import BASE, Repair
 from training import repair_losses as losses
 from training.adversarial import Duel, held, weighted_mean
 from training.export import export
+from training.repair_curve import curve
 from training.repair_damage import Damage, Layers
 from training.repair_pairs import HELD_OUT, TRAINING, Studio, Tiles, draw
 from training.repair_table import report, sheet
-from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, prepare, torch_device
+from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, has_checkpoint, prepare, torch_device
 
 SIZES = (128, 256)  # of the exported networks, which share their weights
 WIDTH = 24
+WIDTHS = (12, 16, 24, 32)  # of the curve
 _NOISE = 0.006
 _CHANCES = {"still": 0.45, "clip": 0.2, "self": 0.15, "swap": 0.2}
 
@@ -64,18 +67,19 @@ class Config:
     unspoilt: float = 0.2
     """Share of the tiles whose warp is left as the pipeline drew it."""
     weights: Weights = field(default_factory=Weights)
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     draw: bool = False
     """Only draw the tiles."""
     export: bool = False
     """Only export the last checkpoint."""
     evaluate: bool = False
     """Only measure the exported network on held-out people."""
+    curve: bool = False
+    """Only compare the sizes that were trained."""
 
-    @property
-    def name(self) -> str:
-        """Of the run folder."""
-        return "repair" if self.width == WIDTH else f"repair_{self.width}"
+    def name(self, width: int) -> str:
+        """Of a width's run folder."""
+        return "repair" if width == WIDTH else f"repair_{width}"
 
     @property
     def tiles(self) -> Path:
@@ -192,20 +196,22 @@ def train(config: Config) -> None:
     """Runs what the options ask for; see the module's text."""
     if config.draw:
         return _draw(config)
-    held_out = Tiles.load(config.tiles / "held_out_128")
+    held_out = Tiles.load(config.tiles / f"held_out_{BASE}")
+    if config.curve:
+        return curve(_trained(config), held_out)
     if config.evaluate:
         networks = {size: engines.load(f"repair_{size}", threads=config.run.threads) for size in SIZES}
         return report(networks, {size: Tiles.load(config.tiles / f"held_out_{size}") for size in SIZES})
     prepare(config.run)
-    duel = Duel(Repair(config.width), PatchCritic(width=24, strided=2, normalised=False))
+    name = config.name(config.width)
     if config.export:
-        generator = averaged(config.name, duel, config.run.runs).generator
+        generator = averaged(name, players(config.width), config.run.runs).generator
     else:
-        features, samples = losses.Features(), Samples(config, Tiles.load(config.tiles / "training_128"))
+        features, samples = losses.Features(), Samples(config, Tiles.load(config.tiles / f"training_{BASE}"))
         features.to(torch_device(config.run.device))
         generator = fit(
-            config.name,
-            duel,
+            name,
+            players(config.width),
             samples,
             lambda model, batch: loss(model, batch, features, config.weights),
             config.run,
@@ -218,6 +224,18 @@ def train(config: Config) -> None:
             module.load_state_dict(generator.state_dict())
             export(module.eval(), engines.WEIGHTS / f"repair_{size}.onnx", {"tile": examples(2, size)}, ("repaired",))
     return report({BASE: generator}, {BASE: held_out})
+
+
+def players(width: int) -> Duel:
+    """Freshly initialised generator and critic."""
+    return Duel(Repair(width), PatchCritic(width=24, strided=2, normalised=False))
+
+
+def _trained(config: Config) -> dict[int, Repair]:
+    """The sizes that have a checkpoint."""
+    runs = config.run.runs
+    widths = [width for width in WIDTHS if has_checkpoint(runs / config.name(width))]
+    return {width: averaged(config.name(width), players(width), runs).generator for width in widths}
 
 
 def _draw(config: Config) -> None:

@@ -1,0 +1,70 @@
+"""What the size of the repair network buys: parameters, multiplications and time against the error that is left."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+import engines
+from engines.networks.repair import BASE, CHANNELS, Repair
+from training.export import export
+from training.repair_pairs import Tiles
+from training.repair_table import callable_of, case, figures
+from training.tables.markdown import markdown
+
+HEADS = ("width", "parameters", "GMAC", "128 px, ms", "256 px, ms", "L1 to target / 255", "seam, %")
+_CALLS = 60
+
+
+def curve(networks: dict[int, Repair], held_out: Tiles) -> None:
+    """Print a row per width, as markdown: spoilt pairs of held-out people; time on one CPU thread."""
+    rows = np.flatnonzero(np.isin(held_out.kind, ("still", "clip")))
+    cases = [case(held_out, int(row), 1.0) for row in rows]
+    tiles = np.stack([one.tile.transpose(2, 0, 1) for one in cases])
+    before = figures(cases, [one.tile[..., :3] for one in cases], [])
+    lines = [["none", "0", "0", "0", "0", f"{before.target:.2f}", f"{before.seam:+.1f}"]]
+    for width, network in sorted(networks.items()):
+        after = figures(cases, list(callable_of(network)(tiles).transpose(0, 2, 3, 1)), [])
+        times = [f"{1000 * seconds(network, size):.1f}" for size in (BASE, 2 * BASE)]
+        parameters = sum(p.numel() for p in network.parameters())
+        work = f"{multiplications(network, BASE) / 1e9:.3f}"
+        lines.append([str(width), f"{parameters:,}", work, *times, f"{after.target:.2f}", f"{after.seam:+.1f}"])
+    Console(width=200).print(markdown(HEADS, lines), markup=False)
+
+
+def multiplications(network: nn.Module, size: int) -> int:
+    """Multiply-accumulates of all convolutions for one tile."""
+    total = 0
+
+    def count(layer: nn.Conv2d, _: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal total
+        total += out[0].numel() * layer.weight[0].numel()
+
+    hooks = [layer.register_forward_hook(count) for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    with torch.no_grad():
+        network(torch.zeros(1, CHANNELS, size, size))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def seconds(network: Repair, size: int) -> float:
+    """Median time of one tile in OpenVINO on one thread."""
+    module = Repair(network.width, size // BASE)
+    module.load_state_dict(network.state_dict())
+    tile = np.random.default_rng(0).random((1, CHANNELS, size, size), np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        export(module.eval(), Path(folder) / "repair.onnx", {"tile": tile}, ("repaired",))
+        engine = engines.load("repair", threads=1, folder=Path(folder), cache=Path(folder))
+        times = []
+        for _ in range(_CALLS):
+            start = time.perf_counter()
+            engine(tile)
+            times.append(time.perf_counter() - start)
+    return float(np.median(times))
