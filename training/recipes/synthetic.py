@@ -2,7 +2,7 @@
 
 python -m training synthetic --sheet sheet.png [--count 48] [--first 0]     pictures, normals, depth side by side
 python -m training synthetic --speed 100                                     faces per second on one core
-python -m training synthetic --stock 10000 [--size 128]                      into runs/stock_128, resumable
+python -m training synthetic --stock 10000                            into runs/stock_160, resumable
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from realtime.errors import InputError
 from realtime.sinks.png import write_png
 from training.synthetic.render import Renderer
 from training.synthetic.scene import HELD_OUT, Ranges
-from training.synthetic.stock import Stock
+from training.synthetic.stock import SIZE, Stock
 from training.synthetic.truth import Rendered
 
 
@@ -41,7 +41,7 @@ class Config:
     """Seed of the first face."""
     held_out: bool = False
     """Draw people that are never trained on."""
-    size: int = 128
+    size: int = SIZE
     """Pixels of a picture's side."""
     runs: Path = Path("runs")
     """Where the stock's folder is put."""

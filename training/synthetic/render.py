@@ -179,6 +179,7 @@ class Renderer:
         camera = scene.camera
         pixels = points[:, :2] / points[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
         return Rendered(
+            person=scene.person,
             picture=sensor.photographed(picture, scene.lights.infrared, rng),
             clean=np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8),
             depth=depth.astype(np.float32),

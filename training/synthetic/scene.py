@@ -25,9 +25,9 @@ class Ranges:
     near: float = 380.0
     """Nearest distance of the face from the camera."""
     far: float = 1400.0
-    smallest_extent: float = 190.0
+    smallest_extent: float = 230.0
     """Side of the square seen at the face's distance: a crop around the face."""
-    largest_extent: float = 300.0
+    largest_extent: float = 330.0
     shift: float = 0.06
     """How far the face lies off the picture's middle, share of its side."""
     off_axis: float = 14.0
@@ -38,6 +38,8 @@ class Ranges:
     hand: float = 0.15
     closing: float = 0.3
     """Share of faces whose eyes are closing or closed."""
+    views: int = 4
+    """Pictures of each person in a row: seeds with the same seed // views show one person."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +47,7 @@ class Scene:
     """One picture to be rendered.
 
     Attributes:
+        person: number of who it is.
         seed: of everything that is drawn while rendering (folds, strands, glasses, background, sensor).
         size: pixels of the square picture.
         camera: of that picture.
@@ -59,6 +62,7 @@ class Scene:
         curtain: mm that long hair hangs below the ears.
     """
 
+    person: int
     seed: int
     size: int
     camera: Intrinsics
@@ -91,9 +95,11 @@ class Scene:
 
 def random_scene(seed: int, size: int, head: Head, ranges: Ranges) -> Scene:
     """The scene of this seed."""
+    person = seed // ranges.views
+    its = np.random.default_rng([person, 2])
+    look = random_look(its)
+    identity = its.standard_normal(head.identities).astype(np.float32)
     rng = np.random.default_rng(seed)
-    look = random_look(rng)
-    identity = rng.standard_normal(head.identities).astype(np.float32)
     expression = random_expression(head, rng)
     infrared = bool(rng.random() < ranges.infrared)
     lights = random_lights(rng, infrared)
@@ -108,6 +114,7 @@ def random_scene(seed: int, size: int, head: Head, ranges: Ranges) -> Scene:
     if rng.random() < ranges.closing:
         closure = np.clip(rng.uniform(0, 1.25) + rng.normal(0, 0.03, 2), 0, 1)
     return Scene(
+        person=person,
         seed=seed,
         size=size,
         camera=camera,
@@ -122,7 +129,7 @@ def random_scene(seed: int, size: int, head: Head, ranges: Ranges) -> Scene:
         lights=lights,
         glasses=bool(rng.random() < ranges.glasses),
         hand=bool(rng.random() < ranges.hand),
-        curtain=float(rng.uniform(30, 170)),
+        curtain=float(its.uniform(30, 170)),
     )
 
 

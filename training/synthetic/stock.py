@@ -10,12 +10,16 @@ import numpy as np
 
 from realtime.errors import InputError
 from realtime.frame import Intrinsics
+from training.synthetic.render import Renderer
+from training.synthetic.scene import HELD_OUT, Ranges
 from training.synthetic.truth import Rendered
 
 DEPTH_STEP = 0.1  # mm
+SIZE = 160  # pixels of pictures that crops for training are cut from
 _COUNT = "filled.txt"
 # name → numbers per picture (S stands for its side) and their type
 _ARRAYS: dict[str, tuple[tuple[str | int, ...], type[np.generic]]] = {
+    "person": ((), np.int64),
     "picture": (("S", "S", 3), np.uint8),
     "depth": (("S", "S"), np.uint16),
     "normals": (("S", "S", 2), np.int8),
@@ -32,6 +36,7 @@ _ARRAYS: dict[str, tuple[tuple[str | int, ...], type[np.generic]]] = {
 class Kept:
     """One face of a stock; fields as in `Rendered` (normals to within 0.5°, depth to within 0.05 mm)."""
 
+    person: int
     picture: np.ndarray
     depth: np.ndarray
     normals: np.ndarray
@@ -91,6 +96,7 @@ class Stock:
     def put(self, index: int, face: Rendered) -> None:
         """Store face number `index`, which must be the next one."""
         arrays = self._arrays
+        arrays["person"][index] = face.person
         arrays["picture"][index] = face.picture
         arrays["depth"][index] = np.rint(face.depth / DEPTH_STEP)
         arrays["normals"][index] = np.rint(127 * face.normals[..., :2])
@@ -109,6 +115,7 @@ class Stock:
         there = row["classes"] > 0
         up = np.sqrt(np.clip(1 - (flat * flat).sum(axis=-1, keepdims=True), 0, 1)) * there[..., None]
         return Kept(
+            person=int(row["person"]),
             picture=np.array(row["picture"]),
             depth=row["depth"].astype(np.float32) * DEPTH_STEP,
             normals=np.concatenate([flat, up], axis=-1),
@@ -119,3 +126,30 @@ class Stock:
             camera=Intrinsics(*map(float, row["camera"])),
             infrared=bool(row["infrared"]),
         )
+
+
+class Drawn:
+    """Synthetic faces by number: from a stock on disk where there is one, else drawn on the spot."""
+
+    def __init__(
+        self, stock: Path | None, held_out: bool = False, size: int = SIZE, ranges: Ranges | None = None
+    ) -> None:
+        self._folder, self._first = stock, HELD_OUT if held_out else 0
+        self._size, self._ranges = size, ranges
+        self._stock: Stock | None = None
+        self._renderer: Renderer | None = None
+
+    def __call__(self, index: int) -> Rendered | Kept:
+        """Face number `index`; a stock begins again at its end."""
+        if self._folder is not None:
+            self._stock = self._stock or Stock.open(self._folder)
+            return self._stock.face(index % self._stock.filled)
+        # made where it is used: a worker process has its own graphics
+        self._renderer = self._renderer or Renderer(self._size, self._ranges)
+        return self._renderer.face(self._first + index)
+
+    def release(self) -> None:
+        """Give graphics back, where they were used."""
+        if self._renderer is not None:
+            self._renderer.release()
+            self._renderer = None

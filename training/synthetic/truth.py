@@ -15,6 +15,7 @@ class Rendered:
     """One picture. Camera axes: x image right, y down, z away; pixel centres at integers.
 
     Attributes:
+        person: number of who it is.
         picture: (S, S, 3) uint8 RGB as a camera shows it; infrared ones are grey.
         clean: (S, S, 3) uint8 RGB before the sensor's faults.
         depth: (S, S) float32 mm along the camera's axis, 0 = background.
@@ -33,6 +34,7 @@ class Rendered:
         infrared: whether it was lit in the near infrared.
     """
 
+    person: int
     picture: np.ndarray
     clean: np.ndarray
     depth: np.ndarray

@@ -1,0 +1,112 @@
+"""Trains facial depth maps (Pini et al. 2018): the conditional GAN, its AE baseline, a U-Net, and the live network.
+
+    python -m training facial_depth                        the conditional GAN
+    python -m training facial_depth --adversarial 0        the AE baseline
+    python -m training facial_depth --skips                the generator with skips
+    python -m training facial_depth --live --adversarial 0 [--learning-rate 2e-3]
+
+`--stock runs/stock_160` reads synthetic faces drawn before (`python -m training synthetic --stock 12000`) instead of
+drawing them.
+`--export` writes the averaged weights of the run to engines/weights instead of training. `python -m bench depth`
+measures them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from torch import nn
+from torch.nn import functional
+
+from engines import WEIGHTS
+from engines.networks.facial_depth import FacialDepth, FacialDepthCritic, LiveFacialDepth
+from training import run
+from training.adversarial import Duel, held
+from training.export import export
+from training.facial_depth.samples import DepthBatches, Drawn, collated, held_out_real
+from training.readers import rap3df
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train a facial depth network."""
+
+    run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: run.RunOptions(minutes=120, threads=1, precision="auto")
+    )
+    adversarial: float = 1e-2
+    """Weight of the adversarial loss against the mean squared error; 0 is the AE baseline, without a critic."""
+    skips: bool = False
+    """Join the sizes of the way down to those of the way up."""
+    live: bool = False
+    """The small network for the live loop."""
+    stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Synthetic faces drawn before."""
+    real: float = 0.4
+    """Share of RAP3DF's training people in a batch."""
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    export: bool = False
+    """Write the run's averaged weights to engines/weights."""
+
+    @property
+    def name(self) -> str:
+        """Of the run folder and of the exported file."""
+        kind = "facial_depth_live" if self.live else "facial_depth_skips" if self.skips else "facial_depth"
+        return kind if self.adversarial or self.live else f"{kind}_ae"
+
+
+def network(config: Config) -> Duel:
+    """Freshly initialised."""
+    generator = LiveFacialDepth() if config.live else FacialDepth(config.skips)
+    critic = FacialDepthCritic() if config.adversarial else nn.Identity()
+    return Duel(generator, critic)
+
+
+def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
+    """Mean squared error where depth is known; with a critic, both players' cross entropies."""
+    grey, depth, known = batch["grey"], batch["depth"], batch["known"]
+    made = model.generator(grey).float()
+    error = (made - depth).square()
+    distance = (error * known).sum() / known.sum().clamp(min=1)
+    if not config.adversarial:
+        return {"loss": distance, "distance": distance}
+    # holes must not tell a true map from a made one
+    shown = torch.where(known, made, depth)
+    with held(model.critic):
+        flattery = _cross_entropy(model.critic(grey, shown), True)
+    judged = _cross_entropy(model.critic(grey, depth), True) + _cross_entropy(model.critic(grey, shown.detach()), False)
+    return {
+        "loss": distance + config.adversarial * flattery + 0.5 * judged,
+        "distance": distance,
+        "flattery": flattery,
+        "critic": judged,
+    }
+
+
+def _cross_entropy(scores: torch.Tensor, true: bool) -> torch.Tensor:
+    scores = scores.float()
+    target = torch.ones_like(scores) if true else torch.zeros_like(scores)
+    return functional.binary_cross_entropy_with_logits(scores, target)
+
+
+def train(config: Config) -> None:
+    """Train or export; see the module's text."""
+    real = rap3df.read()
+    if config.export:
+        generator = run.averaged(config.name, network(config), config.run.runs).generator
+        example = collated(held_out_real(real)[:2])["grey"]
+        export(generator, WEIGHTS / f"{config.name}.onnx", {"grey": example}, ("depth",))
+        return
+    run.prepare(config.run)
+    batches = DepthBatches(Drawn(config.stock), real, config.run.seed, config.batch_size, config.real)
+    # the game is played at a constant rate; the live network, which has no opponent, ends under a cosine
+    adam = None if config.live else (0.5, 0.999)
+    optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=adam)
+    run.fit(
+        config.name, network(config), batches, lambda net, batch: loss(net, batch, config), config.run, optimisation
+    )
