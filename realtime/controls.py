@@ -20,6 +20,7 @@ class Mode(StrEnum):
     NORMALS = "normals"
     MESH = "mesh"
     LANDMARKS = "landmarks"
+    MONITOR = "monitor"
     OFF = "off"
 
 

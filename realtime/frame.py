@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # it is made of what is defined here
+    from realtime.monitor.reading import Reading
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -165,6 +169,7 @@ class Result:
         finished: `time.perf_counter()` when the picture was ready.
         parts_s: what drawing took, in seconds by part (see `realtime.timing.Split`).
         original: the frame as it came from the source, before anything was drawn; None where nobody kept it.
+        reading: what mode `monitor` says of the driver, else None.
     """
 
     frame: Frame
@@ -174,3 +179,4 @@ class Result:
     finished: float = 0.0
     parts_s: dict[str, float] = field(default_factory=dict)
     original: Frame | None = None
+    reading: Reading | None = None

@@ -21,6 +21,9 @@ ChosenMode = Annotated[
 ]
 Faces = Annotated[tuple[str, ...], tyro.conf.arg(metavar="PATH [PATH ...]", help_behavior_hint="")]
 Sinks = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SINK", help_behavior_hint="")]
+Address = Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="")]
+Shares = Annotated[tuple[float, float, float, float] | None, tyro.conf.arg(metavar="X Y W H", help_behavior_hint="")]
+Limits = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=NUMBER")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 
 
@@ -55,8 +58,8 @@ class FaceGroup:
     """What is done with a face. Keys change it while it runs: press h in the window."""
 
     mode: ChosenMode = None
-    """rotate, frontalise, swap, depth, normals, mesh, landmarks or off. Default: swap where --face is given and in the
-    demo, else rotate."""
+    """rotate, frontalise, swap, depth, normals, mesh, landmarks, monitor or off. Default: swap where --face is given
+    and in the demo, monitor where an option of the monitor asks for it, else rotate."""
     face: Faces = ()
     """Faces to swap in: photos, a clip, or a folder of either with several views of one person; one each for several
     live faces. Default: two public-domain portraits."""
@@ -72,8 +75,8 @@ class FaceGroup:
     """swap: how much of the live expression is drawn."""
     shape: Number = None
     """swap: how much of the live face's shape is drawn. Default: 1 along the jaw, 0.3 inside."""
-    max_faces: int = 1
-    """How many faces are followed, 1 to 8."""
+    max_faces: Count = None
+    """How many faces are followed, 1 to 8. Default: 1; in monitor 3, of which one is the driver."""
     on_lost: Literal["blur", "hold", "pass"] = "blur"
     """swap: what is shown of a face that is lost; pass shows the live face."""
 
@@ -97,6 +100,26 @@ class OutputGroup:
 
 
 @dataclass(frozen=True)
+class MonitorGroup:
+    """Watching a driver: what mode monitor needs and gives."""
+
+    events: File = None
+    """Write states, alerts, blinks and yawns here, one line of JSON each."""
+    drive_report: File = None
+    """Write a page with plots of the drive here when it ends (HTML)."""
+    opentrack: Address = None
+    """Send the head's place and pose there over UDP, as opentrack takes it."""
+    alert_sound: bool = True
+    """Sound alerts, where the source is live."""
+    driver_region: Shares = None
+    """Where the driver sits, in shares of the picture. Default: the largest face."""
+    focal: Number = None
+    """The camera's focal length in pixels. Default: that of a view of 60 degrees."""
+    limit: Limits = ()
+    """From when on there is an alert, e.g. --limit glance_s=1.5; the guide lists the names. Give it again for more."""
+
+
+@dataclass(frozen=True)
 class PerformanceGroup:
     """How it is computed."""
 
@@ -116,6 +139,7 @@ class Options:
     source: tyro.conf.OmitArgPrefixes[SourceGroup]
     face: tyro.conf.OmitArgPrefixes[FaceGroup]
     output: tyro.conf.OmitArgPrefixes[OutputGroup]
+    monitor: tyro.conf.OmitArgPrefixes[MonitorGroup]
     performance: tyro.conf.OmitArgPrefixes[PerformanceGroup]
 
 

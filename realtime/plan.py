@@ -9,11 +9,15 @@ from pathlib import Path
 
 from realtime.controls import Mode, Settings
 from realtime.errors import InputError
-from realtime.options import FaceGroup, Options
+from realtime.monitor.driver import EVERYWHERE
+from realtime.monitor.limits import read_limits
+from realtime.monitor.monitor import MonitorOptions
+from realtime.options import MonitorGroup, Options
 from realtime.sources import SourceOptions, chosen
 from realtime.sources.image import is_image
 
 MOST_FACES = 8
+_MONITOR_FACES = 3  # front seats, and somebody who leans in
 HEADLESS_CLIP = Path("out/facet.mp4")
 _SHOWING = ("window", "virtual", "udp", "rtmp", "rtmps")
 
@@ -29,6 +33,7 @@ class Plan:
         sinks: what `open_sink` is given, at least one.
         take_turns: the demo without other faces: each of its portraits is given the other one's face.
         sheet: where a contact sheet of the first sink's clip goes, or None.
+        max_faces: how many faces are followed.
     """
 
     source: str
@@ -37,6 +42,7 @@ class Plan:
     sinks: tuple[str, ...]
     take_turns: bool
     sheet: Path | None
+    max_faces: int
 
 
 def make_plan(options: Options, has_display: bool) -> Plan:
@@ -61,7 +67,7 @@ def make_plan(options: Options, has_display: bool) -> Plan:
         calibration=options.source.calibration,
         save_kinect=options.source.save_kinect,
     )
-    settings = _settings(options.face, demo=source == "demo", mirror=options.output.mirror)
+    settings = _settings(options, demo=source == "demo")
     headless_demo = source == "demo" and not options.output.sink and not has_display
     return Plan(
         source,
@@ -70,6 +76,7 @@ def make_plan(options: Options, has_display: bool) -> Plan:
         sinks,
         take_turns=source == "demo" and not options.face.face,
         sheet=HEADLESS_CLIP.with_name("facet_sheet.png") if headless_demo else None,
+        max_faces=options.face.max_faces or (_MONITOR_FACES if settings.mode is Mode.MONITOR else 1),
     )
 
 
@@ -85,9 +92,20 @@ def network_threads(wanted: int | None) -> int:
     return wanted or min(4, max(1, (os.cpu_count() or 1) // 2))
 
 
-def _settings(face: FaceGroup, demo: bool, mirror: bool) -> Settings:
+def monitor_options(group: MonitorGroup) -> MonitorOptions:
+    """How mode `monitor` watches."""
+    return MonitorOptions(read_limits(group.limit), group.driver_region or EVERYWHERE, group.focal)
+
+
+def _settings(options: Options, demo: bool) -> Settings:
+    face, monitor = options.face, options.monitor
     turned = any((face.yaw, face.pitch, face.roll))
     mode = face.mode
+    watching = monitor.events or monitor.drive_report or monitor.opentrack
+    if mode is None and watching:
+        mode = Mode.MONITOR
+    elif watching and mode is not Mode.MONITOR:
+        raise InputError(f"--events, --drive-report and --opentrack go with mode monitor, not with {mode}.")
     if mode is None:
         swapping = (face.face or demo) and not (turned or face.sweep)
         mode = Mode.SWAP if swapping else Mode.ROTATE
@@ -99,7 +117,7 @@ def _settings(face: FaceGroup, demo: bool, mirror: bool) -> Settings:
         sweep=face.sweep or (mode is Mode.ROTATE and not turned),
         expression=face.expression,
         shape=face.shape,
-        mirror=mirror,
+        mirror=options.output.mirror,
     )
 
 
@@ -114,6 +132,8 @@ def _check(options: Options) -> None:
         ("--rate", options.source.rate, 0.1, 1000),
         ("--expression", options.face.expression, 0, 2),
         ("--shape", options.face.shape, 0, 2),
+        ("--focal", options.monitor.focal, 1, 1e6),
+        *(("--driver-region", share, 0, 1) for share in options.monitor.driver_region or ()),
     )
     for name, value, low, high in ranges:
         if value is not None and not low <= value <= high:

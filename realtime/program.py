@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -16,17 +16,17 @@ from rich.console import Console
 
 from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
 from realtime.contact_sheet import write_contact_sheet
-from realtime.controls import Controls
+from realtime.controls import Controls, Mode
 from realtime.effects.privacy import OnLost
 from realtime.loop import Loop
 from realtime.options import Options
 from realtime.people import TakingTurns, demo_people, load_people
-from realtime.plan import Plan, display_is_there, make_plan, network_threads
+from realtime.plan import Plan, display_is_there, make_plan, monitor_options, network_threads
 from realtime.progress import ProgressLine
 from realtime.provenance import METADATA
 from realtime.renderer import Renderer, RenderOptions
 from realtime.report import closing_table, make_report, write_report
-from realtime.sinks import open_sink
+from realtime.sinks import monitor_sinks, open_sink
 from realtime.sinks.base import Sink, SinkOptions
 from realtime.sinks.snapshot import save_snapshot
 from realtime.sinks.window import Window
@@ -106,7 +106,7 @@ def _open_inputs(options: Options, plan: Plan, pool: ThreadPoolExecutor, stack: 
     import_module("engines.runtime.openvino")  # takes as long as a camera takes to open
     source = stack.enter_context(opening.result())
     analysis = AnalysisOptions(
-        max_faces=options.face.max_faces,
+        max_faces=plan.max_faces,
         live=source.live,
         tracked=source.tracked,
         smooth=source.tracked,
@@ -123,6 +123,7 @@ def _render_options(options: Options, analyser: Analyser) -> RenderOptions:
         people=load_people(faces, analyser, say) if faces else demo_people(analyser),
         on_lost=OnLost(options.face.on_lost),
         badge=not options.output.no_badge,
+        monitor=monitor_options(options.monitor),
     )
 
 
@@ -145,7 +146,14 @@ def _open_sinks(
     ]
     if options.output.tracks is not None:
         sinks.append(stack.enter_context(TracksWriter(options.output.tracks)))
+    if plan.settings.mode is Mode.MONITOR:
+        sinks.extend(stack.enter_context(sink) for sink in _monitor_sinks(options, plan, source))
     return sinks
+
+
+def _monitor_sinks(options: Options, plan: Plan, source: Source) -> Iterator[Sink]:
+    limits = monitor_options(options.monitor).limits
+    return monitor_sinks(options.monitor, limits, source.live, plan.source)
 
 
 def _summary(plan: Plan, source: Source, sinks: list[Sink], analyser: Analyser) -> str:
@@ -162,8 +170,7 @@ def _tell_results(options: Options, plan: Plan, report: dict[str, Any]) -> None:
     if options.output.report is not None:
         write_report(report, options.output.report)
         written.append(options.output.report)
-    if options.output.tracks is not None:
-        written.append(options.output.tracks)
+    written += [path for path in (options.output.tracks, options.monitor.events, options.monitor.drive_report) if path]
     if plan.sheet is not None and written[0].exists():
         write_contact_sheet(written[0], plan.sheet, METADATA)
         written.append(plan.sheet)

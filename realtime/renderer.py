@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from realtime.controls import Mode, Settings
 from realtime.effects.base import Effect
 from realtime.effects.marks import Dots, Nothing, Wires
+from realtime.effects.monitor import Monitor
 from realtime.effects.photo import Person
 from realtime.effects.privacy import OnLost, Veil
 from realtime.effects.rotate import Frontalise, Rotate
@@ -20,6 +21,7 @@ from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pose, Result
 from realtime.geometry.template import template
 from realtime.geometry.topology import KEYPOINTS
+from realtime.monitor.monitor import MonitorOptions
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
@@ -38,6 +40,7 @@ class RenderOptions:
         on_lost: what becomes of a swapped face that is not found.
         badge: draw the visible provenance mark on synthetic pictures.
         live_eyes, live_mouth: `swap` shows the live eyes, and the live inner mouth when it opens.
+        monitor: how mode `monitor` watches.
     """
 
     people: tuple[Person, ...] = ()
@@ -45,6 +48,7 @@ class RenderOptions:
     badge: bool = True
     live_eyes: bool = True
     live_mouth: bool = True
+    monitor: MonitorOptions = field(default_factory=MonitorOptions)
 
 
 class Renderer:
@@ -101,7 +105,7 @@ class Renderer:
             self._veil.remember(finished)
         parts = self._split.end()
         shown = replace(frame, pixels=finished)
-        return Result(shown, found, drawn, synthetic, time.perf_counter(), parts, original)
+        return Result(shown, found, drawn, synthetic, time.perf_counter(), parts, original, effect.reading)
 
     def close(self) -> None:
         """Release everything; may be called more than once."""
@@ -149,6 +153,8 @@ class Renderer:
                 return Wires()
             case Mode.LANDMARKS:
                 return Dots()
+            case Mode.MONITOR:
+                return Monitor(self._options.monitor)
             case Mode.OFF:
                 return Nothing()
 

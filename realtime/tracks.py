@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from realtime.errors import DeviceLostError, OutputError
 from realtime.frame import Drawn, Face, Result
+from realtime.json_lines import JsonLines
+from realtime.monitor.record import reading_record
 from realtime.sinks.base import Sink
 
 SCHEMA = 1
@@ -22,15 +22,17 @@ def track(result: Result) -> dict[str, Any]:
 
     Keys: schema, frame (index in the source), time_s, name (file of an image folder, or null), faces. Of a face: id,
     box [x, y, w, h], landmarks 68 × [x, y] of the live face, confidence 68, score, pose {yaw, pitch, roll} in degrees,
-    and of what was drawn for it, or null: affine 2 × 4, depth 68, source_landmarks 68 × [x, y].
+    and of what was drawn for it, or null: affine 2 × 4, depth 68, source_landmarks 68 × [x, y]. In mode `monitor` there
+    is also "monitor" (see `realtime.monitor.record`).
     """
-    return {
+    line = {
         "schema": SCHEMA,
         "frame": result.frame.index,
         "time_s": round(result.frame.time_s, 6),
         "name": result.frame.name,
         "faces": [_face(face, result.drawn.get(face.id, Drawn())) for face in result.faces],
     }
+    return line if result.reading is None else line | {"monitor": reading_record(result.reading)}
 
 
 def _face(face: Face, drawn: Drawn) -> dict[str, Any]:
@@ -71,34 +73,12 @@ class TracksWriter(Sink):
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._path = path
-        try:
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(
-                f"The tracks cannot be written to {path} ({error.strerror}): choose a folder that can be written."
-            ) from error
+        self._lines = JsonLines(path, "tracks")
 
     def write(self, result: Result) -> None:
-        """Add one line.
-
-        Raises:
-            DeviceLostError: the disk is full or went away; the line that did not fit is taken back.
-            ValueError: a number is not finite.
-        """
-        line = json.dumps(track(result), allow_nan=False, separators=(",", ":")).encode() + b"\n"
-        end = self._file.tell()
-        rest = memoryview(line)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._file.truncate(end)
-            raise DeviceLostError(
-                f"Writing the tracks to {self._path} stopped ({error.strerror}): the lines before are whole;"
-                " free some space or choose another place."
-            ) from error
+        """Add one line (see `JsonLines.write`)."""
+        self._lines.write(track(result))
 
     def close(self) -> None:
         """Close the file; may be called more than once."""
-        self._file.close()
+        self._lines.close()

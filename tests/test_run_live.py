@@ -52,7 +52,7 @@ def test_help_is_a_page_and_needs_nothing_heavy() -> None:
         "assert not {'cv2', 'av', 'openvino', 'OpenGL'} & set(sys.modules), 'heavy imports'"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) < 100
+    assert len(done.stdout.splitlines()) < 140
     for option in ("--source", "--mode", "--face", "--sink", "--report", "--tracks", "--no-badge", "--list-devices"):
         assert option in done.stdout
 

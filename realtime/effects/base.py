@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from realtime.controls import Settings
 from realtime.frame import Drawn, Face, Frame
+from realtime.monitor.reading import Reading
 from realtime.render.canvas import Canvas
 
 
@@ -14,9 +15,11 @@ class Effect(ABC):
 
     Attributes:
         synthetic: True where the picture then shows a face as it never was, and needs the provenance mark.
+        reading: what the effect measured of the driver in the frame drawn last; only the monitor does.
     """
 
     synthetic: bool = False
+    reading: Reading | None = None
 
     @abstractmethod
     def draw(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> dict[int, Drawn]:

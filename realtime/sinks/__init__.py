@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from realtime.controls import Controls
 from realtime.errors import OutputError
+from realtime.monitor.limits import Limits
+from realtime.options import MonitorGroup
 from realtime.sinks.base import Sink, SinkOptions
 
 KINDS = (
@@ -68,3 +70,27 @@ def open_sink(
     if Path(spec).suffix.lower() in CONTAINERS:
         return VideoFileSink(Path(spec), options)
     raise OutputError(f"No sink is called {spec!r}: give one of {KINDS}.")
+
+
+def monitor_sinks(group: MonitorGroup, limits: Limits, live: bool, source: str) -> Iterator[Sink]:
+    """The sinks that mode `monitor` wants beside the others.
+
+    Raises:
+        OutputError: one of them cannot be opened.
+    """
+    if group.events is not None:
+        from realtime.sinks.events import EventsWriter
+
+        yield EventsWriter(group.events)
+    if group.drive_report is not None:
+        from realtime.drive_report.sink import DriveReportSink
+
+        yield DriveReportSink(group.drive_report, source, limits)
+    if group.opentrack is not None:
+        from realtime.sinks.opentrack import OpentrackSink
+
+        yield OpentrackSink(group.opentrack)
+    if group.alert_sound and live:
+        from realtime.sinks.chime import Chime
+
+        yield Chime()
