@@ -1,6 +1,6 @@
 """The whole loop from a live source: rate, drops, latency, memory; and the same stages under other programs' policies.
 
-python -m bench loop [--seconds 60] [--rate 30] [--sink null|mp4] [--mode swap] [--json]
+python -m bench loop [--seconds 60] [--rate 30] [--sink null|mp4] [--mode swap] [--repair off|fast|full|auto] [--json]
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from realtime.frame import Pixels, Result
 from realtime.people import demo_people
 from realtime.plan import network_threads
 from realtime.renderer import Renderer, RenderOptions
+from realtime.repair.networks import RepairOptions
+from realtime.repair.pace import Level
+from realtime.repair.stage import Repair
 from realtime.report import make_report
 from realtime.sinks import open_sink
 from realtime.sinks.base import Sink, SinkOptions
@@ -52,8 +55,8 @@ class Options:
     """Where the frames go."""
     mode: Annotated[Mode, tyro.conf.EnumChoicesFromValues] = Mode.SWAP
     """What is done with the face."""
-    repair: Literal["off"] = "off"
-    """The repair network."""
+    repair: Literal["auto", "off", "fast", "full"] = "off"
+    """The repair network; auto decides as the live program does by itself."""
     rivals: bool = True
     """Measure the other policies, too."""
     threads: int | None = None
@@ -65,7 +68,10 @@ class Options:
 def run(options: Options) -> None:
     """Measure, print the tables, and the JSON line where wanted."""
     console = Console(width=100)
-    console.print(f"{machine()}; {options.rate:g} frames/s, {options.mode}, sink {options.sink}", highlight=False)
+    console.print(
+        f"{machine()}; {options.rate:g} frames/s, {options.mode}, repair {options.repair}, sink {options.sink}",
+        highlight=False,
+    )
     pictures, name = clip_pictures()
     reports = {}
     for policy in POLICIES if options.rivals else ["ours"]:
@@ -83,12 +89,16 @@ def _measure(policy: Policy, pictures: list[Pixels], name: str, options: Options
         tempfile.TemporaryDirectory() as folder,
         open_analyser(AnalysisOptions(live=True, threads=threads)) as analyser,
     ):
-        renderer = Renderer(RenderOptions(people=demo_people(analyser)[1:]))
+        asked = None if options.repair == "auto" else Level(options.repair)
+        repair = Repair(RepairOptions(asked, live=True, threads=threads))
+        renderer = Renderer(RenderOptions(people=demo_people(analyser)[1:]), repair)
         kind = "null" if options.sink == "null" else f"{folder}/out.mp4"
         sink = Watched(open_sink(kind, SinkOptions(True, options.rate)))
-        outcome = policy(source, analyser, renderer, sink, Controls(Settings(mode=options.mode)))
+        outcome = policy(
+            source, analyser, renderer, sink, Controls(Settings(mode=options.mode, repair=asked is not Level.OFF))
+        )
         runtime = f"{analyser.runtime}; {renderer.description}; {machine()}"
-    return make_report(outcome, source, name, runtime) | sink.growth()
+    return make_report(outcome, source, name, runtime, repair.status) | sink.growth()
 
 
 @dataclass
@@ -188,4 +198,6 @@ def _stages(report: dict[str, Any]) -> Table:
     table.add_section()
     drawing = sum(stages[part]["p50"] for part in _DRAWING if part in stages)
     table.add_row(" + ".join(part.removeprefix("render ") for part in _DRAWING), f"{drawing:.1f}", "")
+    if repair := report["repair"]:
+        table.caption = f"Repair {repair['running']}: {repair['why'] or 'none'}."
     return table

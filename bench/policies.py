@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from realtime.controls import Controls
 from realtime.frame import Frame, Result
-from realtime.loop import Analyser, Lane, Loop, Outcome, Renderer
+from realtime.loop import APART, Analyser, Lane, Loop, Outcome, Renderer
 from realtime.sinks.base import Sink
 from realtime.slot import Loss, Pacing, Slot, SlotClosedError
 from realtime.sources.base import Source
@@ -92,9 +92,8 @@ class _Stages:
     def process(self, frame: Frame) -> Result:
         with self._timings.timer("analyse"):
             faces = self._analyser.analyse(frame)
-        with self._timings.timer("render"):
-            result = self._renderer.draw(frame, faces, self._controls.settings)
-        self._timings.add_parts("render", result.parts_s)
+        result = self._renderer.draw(frame, faces, self._controls.settings)
+        self._timings.add_stages("render", result.parts_s, apart=APART)
         self._drawn += 1
         return result
 

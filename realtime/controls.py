@@ -33,6 +33,7 @@ class Action(StrEnum):
     MIRROR = "mirror the window"
     HUD = "figures on/off"
     NEXT_FACE = "next face photo"
+    REPAIR = "repair on/off"
     RECORD = "record on/off"
     SNAPSHOT = "save a snapshot"
     FREEZE = "freeze the source"
@@ -57,6 +58,7 @@ KEYS: dict[str, Action] = {
     "x": Action.MIRROR,
     "i": Action.HUD,
     "f": Action.NEXT_FACE,
+    "g": Action.REPAIR,
     "r": Action.RECORD,
     "s": Action.SNAPSHOT,
     "space": Action.FREEZE,
@@ -88,6 +90,7 @@ class Settings:
         sweep: `rotate` swings the camera 0 → +45° → -45° → 0 instead.
         expression, shape: gains of the live expression and of the shape difference in `swap`.
         face: which face photo is drawn, counted up by `NEXT_FACE` (taken modulo the number of photos).
+        repair: drawn faces are repaired, where there is a network and time for it.
         frozen: the picture stands still; the source is drained meanwhile.
         mirror, hud, help, fullscreen: of the window alone.
         recording: recorders take frames.
@@ -103,6 +106,7 @@ class Settings:
     expression: float = 1.0
     shape: float | None = None
     face: int = 0
+    repair: bool = True
     frozen: bool = False
     mirror: bool = False
     hud: bool = True
@@ -164,6 +168,8 @@ class Controls:
                 return replace(now, hud=not now.hud)
             case Action.NEXT_FACE:
                 return replace(now, face=now.face + 1)
+            case Action.REPAIR:
+                return replace(now, repair=not now.repair)
             case Action.RECORD:
                 return replace(now, recording=not now.recording)
             case Action.SNAPSHOT:

@@ -24,6 +24,7 @@ from realtime.timing import Histogram, Meter, Timings
 
 T = TypeVar("T")
 
+APART = ("repair",)  # parts of drawing that are timed as stages of their own
 _PUMP_S = 1 / 60  # the window's events are polled at least this often, and at once when a new frame is there
 _FILE_DEPTH = 2  # enough to overlap the stages; a frame of 8K takes 100 MB
 _RECORDER_DEPTH = 8  # rides out an encoder's key frame at 30 frames/s, and bounds memory
@@ -247,9 +248,8 @@ class Loop:
             self._renderer.open()
             self._ready.set()
             for frame, faces in self._analysed:
-                with self._timings.timer("render"):
-                    result = self._renderer.draw(frame, faces, self._controls.settings)
-                self._timings.add_parts("render", result.parts_s)
+                result = self._renderer.draw(frame, faces, self._controls.settings)
+                self._timings.add_stages("render", result.parts_s, apart=APART)
                 self.frames_out += 1
                 self._drawn.mark()
                 self._hand_out(result)

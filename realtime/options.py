@@ -16,6 +16,9 @@ Number = Annotated[float | None, tyro.conf.arg(metavar="NUMBER", help_behavior_h
 Count = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")]
+Repair = Annotated[
+    Literal["off", "fast", "full"] | None, tyro.conf.arg(metavar="{off,fast,full}", help_behavior_hint="")
+]
 ChosenMode = Annotated[
     Mode | None, tyro.conf.arg(metavar="MODE", help_behavior_hint=""), tyro.conf.EnumChoicesFromValues
 ]
@@ -75,6 +78,9 @@ class FaceGroup:
     """swap: how much of the live expression is drawn."""
     shape: Number = None
     """swap: how much of the live face's shape is drawn. Default: 1 along the jaw, 0.3 inside."""
+    repair: Repair = None
+    """The network that makes a swapped or turned face belong to the picture: fast sees it at 128 pixels, full at 256.
+    Behind a camera it gives way where frames get lost. Default: fast; behind a camera where there is time for it."""
     max_faces: Count = None
     """How many faces are followed, 1 to 8. Default: 1; in monitor 3, of which one is the driver."""
     on_lost: Literal["blur", "hold", "pass"] = "blur"

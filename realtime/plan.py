@@ -117,6 +117,7 @@ def _settings(options: Options, demo: bool) -> Settings:
         sweep=face.sweep or (mode is Mode.ROTATE and not turned),
         expression=face.expression,
         shape=face.shape,
+        repair=face.repair != "off",
         mirror=options.output.mirror,
     )
 

@@ -25,6 +25,9 @@ from realtime.plan import Plan, display_is_there, make_plan, monitor_options, ne
 from realtime.progress import ProgressLine
 from realtime.provenance import METADATA
 from realtime.renderer import Renderer, RenderOptions
+from realtime.repair.networks import RepairOptions
+from realtime.repair.pace import Level
+from realtime.repair.stage import Repair
 from realtime.report import closing_table, make_report, write_report
 from realtime.sinks import monitor_sinks, open_sink
 from realtime.sinks.base import Sink, SinkOptions
@@ -51,9 +54,13 @@ def run(options: Options, stop: threading.Event) -> int:
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         source, analyser = _open_inputs(options, plan, pool, stack)
-        drawing = pool.submit(_render_options, options, analyser)  # photos are measured while the window opens
-        sinks = _open_sinks(options, plan, source, controls, meter, stack)
-        renderer = Renderer(drawing.result())
+        drawing = pool.submit(
+            _render_options, options, analyser, source.size
+        )  # photos are measured while the window opens
+        repair = _open_repair(options, source)
+        figures = partial(_figures, meter, repair)
+        sinks = _open_sinks(options, plan, source, controls, figures, stack)
+        renderer = Renderer(drawing.result(), repair)
         say(_summary(plan, source, sinks, analyser))
         loop = Loop(
             source,
@@ -78,7 +85,8 @@ def run(options: Options, stop: threading.Event) -> int:
         try:
             outcome = loop.run(pump, stop)
         finally:
-            report = make_report(loop.outcome(), source, plan.source, f"{analyser.runtime}; {renderer.description}")
+            runtime = f"{analyser.runtime}; {renderer.description}"
+            report = make_report(loop.outcome(), source, plan.source, runtime, repair.status)
             stack.close()
             _tell_results(options, plan, report)
     return max((lane.error.exit_code for lane in outcome.lanes if lane.error is not None), default=0)
@@ -116,7 +124,26 @@ def _open_inputs(options: Options, plan: Plan, pool: ThreadPoolExecutor, stack: 
     return source, stack.enter_context(open_analyser(analysis))
 
 
-def _render_options(options: Options, analyser: Analyser) -> RenderOptions:
+def _open_repair(options: Options, source: Source) -> Repair:
+    asked = options.face.repair
+    return Repair(
+        RepairOptions(
+            asked=None if asked is None else Level(asked),
+            live=source.live,
+            tracked=source.tracked,
+            threads=network_threads(options.performance.threads),
+            device=options.performance.runtime,
+        ),
+        say,
+    )
+
+
+def _figures(meter: Meter, repair: Repair) -> list[str]:
+    """For the window's corner."""
+    return [*meter.read().lines(), *repair.status.lines()]
+
+
+def _render_options(options: Options, analyser: Analyser, size: tuple[int, int]) -> RenderOptions:
     # Without --face the built-in portraits: the keys can then switch to `swap` at any time.
     faces = options.face.face
     return RenderOptions(
@@ -124,11 +151,12 @@ def _render_options(options: Options, analyser: Analyser) -> RenderOptions:
         on_lost=OnLost(options.face.on_lost),
         badge=not options.output.no_badge,
         monitor=monitor_options(options.monitor),
+        size=size,
     )
 
 
 def _open_sinks(
-    options: Options, plan: Plan, source: Source, controls: Controls, meter: Meter, stack: ExitStack
+    options: Options, plan: Plan, source: Source, controls: Controls, figures: Callable[[], list[str]], stack: ExitStack
 ) -> list[Sink]:
     sink_options = SinkOptions(
         live=source.live,
@@ -140,10 +168,7 @@ def _open_sinks(
     )
     if not options.output.sink:
         Path(plan.sinks[0]).parent.mkdir(exist_ok=True)
-    sinks: list[Sink] = [
-        stack.enter_context(open_sink(spec, sink_options, controls, lambda: meter.read().lines()))
-        for spec in plan.sinks
-    ]
+    sinks: list[Sink] = [stack.enter_context(open_sink(spec, sink_options, controls, figures)) for spec in plan.sinks]
     if options.output.tracks is not None:
         sinks.append(stack.enter_context(TracksWriter(options.output.tracks)))
     if plan.settings.mode is Mode.MONITOR:

@@ -26,6 +26,7 @@ from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
 from realtime.render.overlay import place_within, text_picture
+from realtime.repair.stage import Repair
 from realtime.timing import Split
 
 BADGE = "SYNTHETIC FACE"
@@ -39,6 +40,7 @@ class RenderOptions:
         people: source faces for `swap`; that mode needs one.
         on_lost: what becomes of a swapped face that is not found.
         badge: draw the visible provenance mark on synthetic pictures.
+        size: (width, height) of the frames to come, as far as it is known.
         live_eyes, live_mouth: `swap` shows the live eyes, and the live inner mouth when it opens.
         monitor: how mode `monitor` watches.
     """
@@ -46,16 +48,23 @@ class RenderOptions:
     people: tuple[Person, ...] = ()
     on_lost: OnLost = OnLost.BLUR
     badge: bool = True
+    size: tuple[int, int] = (1280, 720)
     live_eyes: bool = True
     live_mouth: bool = True
     monitor: MonitorOptions = field(default_factory=MonitorOptions)
 
 
 class Renderer:
-    """Draws frames; `open`, `draw` and `close` are called on one and the same thread."""
+    """Draws frames; `open`, `draw` and `close` are called on one and the same thread.
 
-    def __init__(self, options: RenderOptions) -> None:
+    Args:
+        options: what stays as it is.
+        repair: what repairs the faces; None leaves them as they are drawn.
+    """
+
+    def __init__(self, options: RenderOptions, repair: Repair | None = None) -> None:
         self._options = options
+        self._repair = repair
         self._split = Split("prepare")
         self._effects: dict[Mode, Effect] = {}
         self._labels: dict[tuple[str, int], gl.Texture] = {}
@@ -69,7 +78,14 @@ class Renderer:
         self._context = Context()
         self._canvas = Canvas(self._split)
         self._veil = Veil(self._options.on_lost)
-        self._warm_up()
+        # Drivers compile shaders at the first draw, which must not cost live frames.
+        modes = (Mode.ROTATE, Mode.SWAP) if self._options.people else (Mode.ROTATE,)
+        for mode in modes:
+            self._draw_somebody(mode, (300, 300))
+            self._canvas.finish()
+        if self._repair is not None:
+            self._repair.open(self._canvas)
+            self._repair.judge(lambda: self._draw_somebody(modes[-1], self._options.size))
 
     @property
     def description(self) -> str:
@@ -93,6 +109,8 @@ class Renderer:
             faces = tuple(_scaled(face, frame.size[0] / original.size[0]) for face in faces)
         canvas.begin(frame.pixels)
         drawn = effect.draw(canvas, frame, faces, settings)
+        if self._repair is not None:
+            self._repair.apply(frame, settings.repair)
         swapping = settings.mode is Mode.SWAP
         repeated = swapping and self._veil.cover(canvas, frame, tuple(face for face in faces if face.id in drawn))
         synthetic = repeated or (effect.synthetic and bool(drawn))
@@ -115,20 +133,21 @@ class Renderer:
             label.release()
         self._effects.clear()
         self._labels.clear()
+        if self._repair is not None:
+            self._repair.release()
         if hasattr(self, "_context"):
             self._veil.release()
             self._canvas.release()
             self._context.release()
 
-    def _warm_up(self) -> None:
-        """Draw a made-up face: drivers compile shaders at the first draw, which must not cost live frames."""
-        points = template()[:, :2] * 100 + 150
-        face = Face(-1, points, np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0), template()[:, 2] * 100)
-        frame = Frame(np.full((300, 300, 3), 128, np.uint8), 0, 0.0, 0.0)
-        for mode in (Mode.SWAP, Mode.ROTATE) if self._options.people else (Mode.ROTATE,):
-            self._canvas.begin(frame.pixels)
-            self._effect(mode).draw(self._canvas, frame, (face,), Settings(mode))
-            self._canvas.finish()
+    def _draw_somebody(self, mode: Mode, size: tuple[int, int]) -> None:
+        """Draw a made-up face, a third as wide as the picture is high."""
+        solid = template() * np.float32(size[1] / 3)
+        points = solid[:, :2] + np.array([size[0] / 2, size[1] / 2], np.float32)
+        face = Face(-1, points, np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0), solid[:, 2])
+        frame = Frame(np.full((size[1], size[0], 3), 128, np.uint8), 0, 0.0, 0.0)
+        self._canvas.begin(frame.pixels)
+        self._effect(mode).draw(self._canvas, frame, (face,), Settings(mode))
 
     def _effect(self, mode: Mode) -> Effect:
         if mode not in self._effects:

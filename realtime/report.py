@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from realtime.errors import OutputError
 from realtime.loop import Lane, Outcome
+from realtime.repair.stage import Status
 from realtime.sources.base import Source
 from realtime.timing import Histogram
 
@@ -21,19 +23,23 @@ SCHEMA = 1
 _PACKAGES = ("facet", "numpy", "opencv-python", "openvino", "av", "glfw", "PyOpenGL")
 
 
-def make_report(outcome: Outcome, source: Source, name: str, runtime: str) -> dict[str, Any]:
+def make_report(
+    outcome: Outcome, source: Source, name: str, runtime: str, repair: Status | None = None
+) -> dict[str, Any]:
     """The report as plain dicts, lists and numbers (null where nothing was measured).
 
     Keys of the schema: schema, frames_in, frames_out, dropped (frames lost between the stages), fps (drawn per second),
     latency_ms {p50, p95, p99} (capture to the first sink that shows, else the first), stages_ms {name: {p50, p95}},
-    source, sinks, runtime, versions. Beyond it: fps_in, skipped (pictures that could not be decoded), of a depth sensor
-    the pictures paired and alone and how far apart they are, and of each sink its frames, drops, latency and error.
+    source, sinks, runtime, repair {asked, running, why}, versions. Beyond it: fps_in, skipped (pictures that could not
+    be decoded), of a depth sensor the pictures paired and alone and how far apart they are, and of each sink its
+    frames, drops, latency and error.
 
     Args:
         outcome: of the loop.
         source: what was read.
         name: what the source was called on the command line.
         runtime: what computed, in words.
+        repair: of the faces, at the end; None where there was none.
     """
     return {
         "schema": SCHEMA,
@@ -54,6 +60,7 @@ def make_report(outcome: Outcome, source: Source, name: str, runtime: str) -> di
         },
         "sinks": [_sink(lane) for lane in outcome.lanes],
         "runtime": runtime,
+        "repair": None if repair is None else asdict(repair),
         "versions": _versions(),
     }
 
@@ -85,7 +92,9 @@ def closing_table(report: dict[str, Any]) -> Group:
     table.add_section()
     for stage, times in report["stages_ms"].items():
         table.add_row(stage, "", "", _text(times["p50"]), _text(times["p95"]), "")
-    return Group(_headline(report), table)
+    repair = report["repair"]
+    told = [f"Repair {repair['running']}: {repair['why']}."] if repair is not None and repair["why"] else []
+    return Group(_headline(report), table, *told)
 
 
 def _headline(report: dict[str, Any]) -> str:

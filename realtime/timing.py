@@ -92,6 +92,15 @@ class Timings:
         for part, seconds in parts.items():
             self.add(f"{name} {part}", seconds)
 
+    def add_stages(self, name: str, parts: Mapping[str, float], apart: tuple[str, ...]) -> None:
+        """Add one run of the stage `name` by its parts in seconds; those named in `apart` count as stages beside it."""
+        rest = {part: seconds for part, seconds in parts.items() if part not in apart}
+        self.add(name, sum(rest.values()))
+        for part in apart:
+            if part in parts:
+                self.add(part, parts[part])
+        self.add_parts(name, rest)
+
     def __getitem__(self, name: str) -> Histogram:
         return self._histograms[name]
 

@@ -16,6 +16,8 @@ from realtime.errors import DeviceLostError, OutputError
 from realtime.frame import Frame, Result
 from realtime.loop import Lane, Outcome
 from realtime.progress import ProgressLine
+from realtime.repair.pace import Level
+from realtime.repair.stage import Status
 from realtime.report import closing_table, make_report, write_report
 from realtime.rgbd.pairing import Pairing
 from realtime.sinks import open_sink
@@ -43,7 +45,8 @@ def source() -> Memory:
 
 def test_the_report_has_the_keys_and_numbers_of_schema_1(tmp_path: Path, rng: np.random.Generator) -> None:
     latencies = rng.uniform(10, 50, 500)
-    report = make_report(outcome(list(latencies)), source(), "clip.mp4", "somewhere")
+    status = Status(None, Level.FAST, "there is time")
+    report = make_report(outcome(list(latencies)), source(), "clip.mp4", "somewhere", status)
     write_report(report, tmp_path / "r.json")
     read = json.loads((tmp_path / "r.json").read_text())
     assert read == report
@@ -70,6 +73,10 @@ def test_the_report_has_the_keys_and_numbers_of_schema_1(tmp_path: Path, rng: np
     }
     assert read["sinks"][0]["name"] == "null"
     assert read["runtime"] == "somewhere"
+    assert read["repair"] == {"asked": None, "running": "fast", "why": "there is time"}
+    console = Console(width=100, file=io.StringIO())
+    console.print(closing_table(report))
+    assert "Repair fast: there is time." in console.file.getvalue()  # type: ignore[attr-defined]
     assert {"python", "numpy", "openvino"} <= set(read["versions"])
 
 

@@ -105,6 +105,18 @@ def test_the_parts_of_a_stage_share_out_all_of_its_time(monkeypatch: pytest.Monk
     }
 
 
+def test_a_part_that_is_a_stage_of_its_own_counts_beside_the_stage() -> None:
+    timings = Timings()
+    timings.add_stages("render", {"prepare": 1.0, "repair": 4.0, "warp": 2.0}, apart=("repair",))
+    timings.add_stages("render", {"prepare": 1.0, "warp": 2.0}, apart=("repair",))
+    assert {name: (histogram.count, histogram.total_s) for name, histogram in timings.items()} == {
+        "render": (2, 6),
+        "repair": (1, 4),
+        "render prepare": (2, 2),
+        "render warp": (2, 4),
+    }
+
+
 def test_a_part_left_open_by_an_error_does_not_count_in_the_next_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(timing, "time", clock)

@@ -18,9 +18,11 @@ from realtime.geometry.mesh import head_mesh
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.surface import Patch
+from realtime.repair.pace import Level
 from realtime.repair.tile import Square
 
 CHANNELS = 5  # red, green, blue, confidence, mask
+SIZES = {Level.FAST: 128, Level.FULL: 256}  # of a tile
 _LAYOUT = (3, 2, 1)  # position, layout uv, reach: see shaders/retouch.vert
 _EDGE = 1 / 32  # of a tile, over which the mask ends at the tile's edge
 

@@ -15,7 +15,7 @@ from realtime.frame import Floats, Pixels
 _STEPS = 16
 _ROOM = 1.45  # side, in larger sides of the face's box: what surrounds the face in `rotate` just fits
 _SLACK = 1.1  # the face may grow or shrink by so much before its square does
-_SMALLEST = 32  # pixels; below that nobody sees a seam
+_SMALLEST = 48  # pixels: a face of 32 of them, on which nobody sees a seam
 _LARGEST = 3.0  # in larger sides of the frame: what is left in the frame of such a face is plain skin
 
 

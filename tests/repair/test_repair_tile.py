@@ -104,7 +104,7 @@ def test_what_lies_beyond_the_frame_is_blanked() -> None:
         (Square(-64, 0, 64), False),
         (Square(320, 0, 64), False),
         (Square(0, 240, 64), False),
-        (Square(10, 10, 16), False),
+        (Square(10, 10, 32), False),
         (Square(-300, -300, 960), True),
         (Square(-300, -300, 976), False),
     ],
