@@ -1,0 +1,227 @@
+"""The cross-modal network, its losses, its crops and angles."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from engines.networks.cross_modal_normals import (
+    BASES,
+    NORMAL_WIDTHS,
+    TAILS,
+    CrossModalNormals,
+    LiveNormals,
+    NormalDecoder,
+    PictureToNormals,
+)
+from realtime.frame import Intrinsics
+from training import run
+from training.facial_normals.metrics import angles, mean_errors, normal_errors
+from training.facial_normals.samples import mirrored, normals_crop, of_synthetic
+from training.recipes import facial_normals
+from training.synthetic.parts import Class
+from training.synthetic.stock import Kept
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def network() -> CrossModalNormals:
+    torch.manual_seed(0)
+    return CrossModalNormals().eval()
+
+
+def poison(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Every weight and statistic becomes not-a-number; gives back what was there."""
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with torch.no_grad():
+        for value in [*module.parameters(), *module.buffers()]:
+            if value.is_floating_point():
+                value.fill_(math.nan)
+    return before
+
+
+class TestNetwork:
+    """The way of pictures and of normal maps through it."""
+
+    def test_it_has_the_published_size(self, network: CrossModalNormals) -> None:
+        deployed = PictureToNormals(network)
+        assert sum(p.numel() for p in deployed.parameters()) == pytest.approx(19.6e6, rel=0.01)
+        widths = [base + tail for base, tail in zip(BASES, TAILS, strict=True)]
+        assert widths == [768, 640, 320, 320, 192]
+        assert NORMAL_WIDTHS == (640, 320, 320, 192, 64)
+
+    def test_normal_maps_never_meet_the_picture_encoder(self, network: CrossModalNormals) -> None:
+        normals = torch.rand(1, 3, SIDE, SIDE)
+        with torch.no_grad():
+            wanted = network.normals_again(normals)
+            before = poison(network.image_encoder)
+            try:
+                assert torch.equal(network.normals_again(normals), wanted)
+                assert network.normals(torch.rand(1, 3, SIDE, SIDE)).isnan().any()
+            finally:
+                network.image_encoder.load_state_dict(before)
+
+    def test_pictures_never_meet_the_normal_encoder_and_come_back_without_skips(
+        self, network: CrossModalNormals
+    ) -> None:
+        image = torch.rand(1, 3, SIDE, SIDE)
+        with torch.no_grad():
+            wanted, again = network.normals(image), network.image_again(image)
+            before = poison(network.normal_encoder), poison(network.normal_decoder.skip)
+            try:
+                assert torch.equal(network.image_again(image), again)
+                assert network.normals(image, skips=False).isfinite().all()
+                assert network.normals(image).isnan().any()
+            finally:
+                network.normal_encoder.load_state_dict(before[0])
+                network.normal_decoder.skip.load_state_dict(before[1])
+            assert torch.equal(network.normals(image), wanted)
+
+    def test_a_skip_is_the_maximum_of_tail_and_feature(self) -> None:
+        torch.manual_seed(1)
+        decoder = NormalDecoder().eval()
+        latent = torch.randn(1, 512, 1, 1)
+        sides = (2, 4, 8, 16, 32)
+        low = [torch.full((1, width, side, side), -1e4) for width, side in zip(TAILS, sides, strict=True)]
+        with torch.no_grad():
+            for skip in decoder.skip[:-1]:
+                skip.weight.copy_(torch.eye(len(skip.weight))[..., None, None])
+                skip.bias.zero_()
+            off = decoder(latent)
+            # features below every tail change nothing: on equals off, with the same widths
+            assert torch.allclose(decoder(latent, low), off, atol=1e-6)
+            high = [feature.clone() for feature in low]
+            high[-1][:] = 50.0
+            assert not torch.allclose(decoder(latent, high), off, atol=1e-3)
+
+    def test_what_is_deployed_gives_unit_normals(self, network: CrossModalNormals) -> None:
+        for deployed in (PictureToNormals(network), LiveNormals().eval()):
+            with torch.no_grad():
+                normals = deployed(255 * torch.rand(2, 3, 64, 64))
+            assert normals.shape == (2, 3, 64, 64)
+            assert torch.allclose(normals.norm(dim=1), torch.ones(2, 64, 64), atol=1e-4)
+
+
+class TestLosses:
+    """What is minimised."""
+
+    def test_the_cosine_loss_counts_the_mask_alone(self) -> None:
+        truth = torch.zeros(1, 3, 2, 2)
+        truth[:, 2] = 1
+        made = truth.clone() * 5
+        made[:, :, 0, 0] = torch.tensor([1.0, 0, 0])
+        made[:, :, 1, 1] = torch.tensor([0, 0, -2.0])
+        mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+        assert float(facial_normals.cosine_loss(made, truth, mask)) == pytest.approx((0 + 1 + 0 + 2) / 4)
+        mask[..., 1, 1] = False
+        assert float(facial_normals.cosine_loss(made, truth, mask)) == pytest.approx(1 / 3)
+        assert float(facial_normals.cosine_loss(made, truth, mask & False)) == 0
+
+    def test_lone_maps_teach_no_picture_encoder(self, network: CrossModalNormals) -> None:
+        lone = torch.nn.functional.normalize(torch.rand(1, 3, SIDE, SIDE), dim=1)
+        mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
+        network.zero_grad()
+        facial_normals.cosine_loss(network.normals_again(lone), lone, mask).backward()
+        assert all(p.grad is None for p in network.image_encoder.parameters())
+        assert any(p.grad is not None for p in network.normal_encoder.parameters())
+        network.zero_grad(set_to_none=True)
+
+    def test_the_live_network_learns_and_resumes_and_its_teacher_stays_out(self, tmp_path: Path) -> None:
+        class Teacher(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.unused = nn.Parameter(torch.ones(3))
+
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                return nn.functional.normalize(image / 127.5 - 1 + 1e-3, dim=1)
+
+        rng = np.random.default_rng(0)
+        image = rng.uniform(0, 255, (2, 3, SIDE, SIDE)).astype(np.float32)
+        normals = (image / 127.5 - 1) / np.linalg.norm(image / 127.5 - 1, axis=1, keepdims=True)
+        fixed = {
+            "image": image,
+            "normals": normals,
+            "face": np.ones((2, 1, SIDE, SIDE), bool),
+            "lone_image": image[::-1].copy(),
+        }
+        seen: list[float] = []
+
+        def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
+            parts = facial_normals.live_loss(model, batch)
+            seen.append(float(parts["loss"].detach()))
+            return parts
+
+        def fit(steps: int, resume: bool) -> None:
+            options = run.RunOptions(steps=steps, resume=resume, workers=0, threads=1, runs=tmp_path)
+            model = facial_normals.Pupil(LiveNormals(), Teacher())
+            run.fit("facial_normals_live", model, lambda step: fixed, loss, options, run.Optimisation(5e-3))
+
+        fit(3, False)
+        fit(16, True)
+        assert len(seen) == 16
+        assert min(seen[-3:]) < 0.9 * seen[0]
+        kept = run.load_checkpoint(tmp_path / "facial_normals_live")["model"]
+        assert not any("unused" in name for name in kept)
+
+
+class TestAngles:
+    """Degrees."""
+
+    def test_known_angles(self) -> None:
+        a = np.array([[0, 0, 1.0], [0, 0, 2.0], [1, 0, 0], [0, 0, 1]])
+        b = np.array([[0, 0, 3.0], [0, 1.0, 1.0], [-1, 0, 0], [0, 1e-9, 1]])
+        assert angles(a, b) == pytest.approx([0, 45, 180, math.degrees(1e-9)], rel=1e-6)
+
+    def test_errors_count_the_mask(self) -> None:
+        truth = np.zeros((4, 4, 3))
+        truth[..., 2] = 1
+        made = truth.copy()
+        made[0] = [0, math.sin(math.radians(22)), math.cos(math.radians(22))]
+        made[1] = [1, 0, 0]
+        mask = np.ones((4, 4), bool)
+        mask[1] = False
+        errors = normal_errors(made, truth, mask)
+        assert errors.mean == pytest.approx(22 / 3)
+        assert errors.within == pytest.approx((2 / 3, 1, 1))
+        nothing = normal_errors(made, truth, mask & False)
+        assert mean_errors([errors, nothing]).mean == errors.mean
+
+
+def test_a_tilted_crop_turns_its_normals() -> None:
+    side = 96
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j] * 1.05
+    inside = x**2 + y**2 < 0.95
+    normals = np.dstack([x, -y, np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))]) * inside[..., None]
+    points = np.stack([20 + 56 * np.arange(68) / 67, 20 + 56 * ((np.arange(68) * 7) % 68) / 67], axis=1)
+    face = Kept(
+        0,
+        np.zeros((side, side, 3), np.uint8),
+        inside * np.float32(900),
+        normals.astype(np.float32),
+        (inside * Class.SKIN).astype(np.uint8),
+        points.astype(np.float32),
+        np.zeros((68, 3), np.float32),
+        np.zeros(3),
+        Intrinsics(500, 500, 48, 48),
+        False,
+    )
+    rng = np.random.default_rng(5)
+    sample = of_synthetic(face, 64, rng)
+    crop = normals_crop(face.points, 64, np.random.default_rng(5))
+    # a ball looks the same however it is tilted: each normal points away from its centre's place in the crop
+    if not np.allclose(sample.points, crop.into(face.points), atol=1e-3):
+        sample = mirrored(sample)
+    assert np.allclose(sample.points, crop.into(face.points), atol=1e-3)
+    centre = crop.into(np.array([[(side - 1) / 2, (side - 1) / 2]]))[0]
+    v, u = np.mgrid[:64, :64]
+    radius = np.linalg.norm(crop.matrix[:, 0]) * (side - 1) / 2 / 1.05
+    expected = np.dstack([(u - centre[0]) / radius, -(v - centre[1]) / radius])
+    middle = sample.face & (np.hypot(*expected.transpose(2, 0, 1)) < 0.85)
+    assert middle.sum() > 500
+    assert np.abs(sample.normals[..., :2] - expected)[middle].max() < 0.03

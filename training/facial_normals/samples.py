@@ -1,0 +1,132 @@
+"""Pictures, normal maps and pairs of both, cut as the publication cuts them: 1.2 times the box of the 68 landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.geometry.crops import Crop, square_crop
+from training.camera import tone_curve
+from training.data import FaceSet
+from training.run import Batch
+from training.synthetic.parts import Class
+from training.synthetic.stock import Drawn, Kept
+from training.synthetic.truth import Rendered
+
+SCALE = 1.2
+FACE = (Class.SKIN, Class.EYE, Class.MOUTH)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One crop.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB.
+        normals: (S, S, 3) float32 unit, x right, y up, z towards the camera; 0 where there are none.
+        face: (S, S) bool, where errors count.
+        points: (68, 2) float32 pixels of the crop.
+    """
+
+    image: np.ndarray
+    normals: np.ndarray
+    face: np.ndarray
+    points: np.ndarray
+
+
+def normals_crop(points: np.ndarray, size: int, rng: np.random.Generator | None = None) -> Crop:
+    """The square of 1.2 times the larger side of the box of (68, 2) `points`; with `rng` a little off and tilted."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre, side, roll = (low + high) / 2, SCALE * float((high - low).max()), 0.0
+    if rng is not None:
+        centre = centre + rng.normal(0, 0.03, 2) * side
+        side *= float(np.exp(rng.normal(0.04, 0.08)))
+        roll = float(rng.normal(0, 8))
+    return square_crop(centre, side, roll, size)
+
+
+def of_synthetic(face: Rendered | Kept, size: int, rng: np.random.Generator | None = None) -> Sample:
+    """A drawn face; with `rng` its crop is moved, tilted and mirrored."""
+    crop = normals_crop(face.points, size, rng)
+    area = (size, size)
+    nearest = cv2.warpAffine(face.normals, crop.matrix, area, flags=cv2.INTER_LINEAR)
+    mask = cv2.warpAffine(np.isin(face.classes, FACE).astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0
+    turned = _tilted(nearest, crop)
+    length = np.linalg.norm(turned, axis=-1, keepdims=True)
+    there = length > 0.5
+    normals = np.where(there, turned / np.maximum(length, 1e-6), 0).astype(np.float32)
+    sample = Sample(crop.cut(face.picture), normals, mask & there[..., 0], crop.into(face.points).astype(np.float32))
+    return mirrored(sample) if rng is not None and rng.random() < 0.5 else sample
+
+
+def mirrored(sample: Sample) -> Sample:
+    """The face seen in a mirror (its landmarks keep their numbers)."""
+    points = sample.points * [-1, 1] + [sample.image.shape[1] - 1, 0]
+    normals = sample.normals[:, ::-1] * np.array([-1, 1, 1], np.float32)
+    return Sample(sample.image[:, ::-1], normals, sample.face[:, ::-1], points.astype(np.float32))
+
+
+class NormalBatches:
+    """Batch number n for `training.run.fit`: pairs, lone pictures and lone normal maps.
+
+    Args:
+        drawn: synthetic faces.
+        photos: real faces, pictures alone; None leaves them out.
+        seed, count, size: of the run, of pairs in a batch, of a crop in pixels.
+        lone: how many lone pictures and how many lone normal maps come on top, each.
+    """
+
+    def __init__(self, drawn: Drawn, photos: FaceSet | None, seed: int, count: int, size: int, lone: int) -> None:
+        self._drawn, self._photos, self._seed = drawn, photos, seed
+        self._count, self._size, self._lone = count, size, lone
+        self._rows = photos.training() if photos is not None else np.empty(0, int)
+
+    def __call__(self, step: int) -> Batch:
+        """image (B, 3, S, S) in 0..255, normals (B, 3, S, S), face (B, 1, S, S) bool; lone_image, lone_normals,
+        lone_face the same without a partner."""
+        rng = np.random.default_rng([self._seed, step])
+        first = step * (self._count + self._lone)
+        pairs = [of_synthetic(self._drawn(first + row), self._size, rng) for row in range(self._count)]
+        batch = {
+            "image": _stacked([toned(sample.image, rng) for sample in pairs]),
+            "normals": _stacked([sample.normals for sample in pairs]),
+            "face": np.stack([sample.face for sample in pairs])[:, None],
+        }
+        if self._lone:
+            rows = range(first + self._count, first + self._count + self._lone)
+            alone = [of_synthetic(self._drawn(row), self._size, rng) for row in rows]
+            batch["lone_normals"] = _stacked([sample.normals for sample in alone])
+            batch["lone_face"] = np.stack([sample.face for sample in alone])[:, None]
+            batch["lone_image"] = _stacked([self._photo(rng) for _ in range(self._lone)])
+        return batch
+
+    def _photo(self, rng: np.random.Generator) -> np.ndarray:
+        if self._photos is None:
+            sample = of_synthetic(self._drawn(int(rng.integers(1_000_000))), self._size, rng)
+            return toned(sample.image, rng)
+        row = int(rng.choice(self._rows))
+        crop = normals_crop(self._photos.points[row, :68], self._size, rng)
+        picture = crop.cut(self._photos.picture(row))
+        return toned(picture[:, ::-1] if rng.random() < 0.5 else picture, rng)
+
+
+def toned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(S, S, 3) uint8 under another tone; now and then grey."""
+    out = np.clip(tone_curve(rng, 0.7)[image], 0, 255)
+    if rng.random() < 0.15:
+        out = np.repeat(out.mean(axis=2, keepdims=True), 3, axis=2)
+    return out.astype(np.uint8)
+
+
+def _tilted(normals: np.ndarray, crop: Crop) -> np.ndarray:
+    """Normals turn with their picture."""
+    rotation = crop.matrix[:, :2] / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2])))
+    flipped = np.array([1, -1], np.float32)  # pixels count y down, normals up
+    across = (normals[..., :2] * flipped) @ rotation.T.astype(np.float32) * flipped
+    return np.concatenate([across, normals[..., 2:]], axis=-1)
+
+
+def _stacked(maps: list[np.ndarray]) -> np.ndarray:
+    return np.ascontiguousarray(np.stack(maps).transpose(0, 3, 1, 2), np.float32)

@@ -1,0 +1,136 @@
+"""Trains facial normals (Abrevaya et al. 2020): the full cross-modal network, then a live one that learns from it.
+
+    python -m training facial_normals --stock runs/stock_160                     pairs, lone pictures, lone normal maps
+    python -m training facial_normals --live --teacher facial_normals [...]      the small network, from pairs and from
+                                                                                 what the full one says of real photos
+    ... --export                                                                 the run's averaged weights as .onnx
+
+`python -m training synthetic --stock 12000` draws the faces; without --stock they are drawn on the spot, slowly. On a
+processor the full network is trained at 128 pixels; on a GPU give --size 256. `python -m bench normals` measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines import WEIGHTS
+from engines.networks.cross_modal_normals import CrossModalNormals, LiveNormals, PictureToNormals
+from training import data, run
+from training.export import export
+from training.facial_normals.samples import NormalBatches
+from training.synthetic.stock import Drawn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train a facial normals network."""
+
+    run: Annotated[run.RunOptions, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: run.RunOptions(minutes=240, threads=1, precision="auto")
+    )
+    live: bool = False
+    """The small network for the live loop."""
+    teacher: str | None = None
+    """Run whose averaged full network the live one also learns from, on pictures without normals."""
+    stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Synthetic faces drawn before."""
+    size: int = 128
+    """Pixels of a crop's side."""
+    batch_size: int = 8
+    """Pairs of one step."""
+    lone: int = 4
+    """Lone pictures and lone normal maps that come on top, each."""
+    learning_rate: float = 1e-4
+    export: bool = False
+    """Write the run's averaged weights to engines/weights."""
+
+    @property
+    def name(self) -> str:
+        """Of the run folder and of the exported file."""
+        return "facial_normals_live" if self.live else "facial_normals"
+
+
+class Pupil(nn.Module):
+    """The live network and, held still and never saved, the full one that teaches it."""
+
+    def __init__(self, live: LiveNormals, teacher: nn.Module | None) -> None:
+        super().__init__()
+        self.live = live
+        self._teacher = [teacher]  # in a list: not a part of the module, its weights stay out of checkpoints
+
+    def taught(self, image: Tensor) -> Tensor | None:
+        """The teacher's normals, or None without one."""
+        (teacher,) = self._teacher
+        if teacher is None:
+            return None
+        with torch.no_grad():
+            return teacher.to(image.device)(image)
+
+
+def network(config: Config) -> nn.Module:
+    """Freshly initialised."""
+    if not config.live:
+        return CrossModalNormals()
+    teacher = None
+    if config.teacher is not None:
+        whole = run.averaged(config.teacher, CrossModalNormals(), config.run.runs)
+        teacher = PictureToNormals(whole).requires_grad_(False).eval()
+    return Pupil(LiveNormals(), teacher)
+
+
+def cosine_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Mean of 1 - cos over the mask's pixels; `normals` (B, 3, h, w) of any length, `truth` unit, mask (B, 1, h, w)."""
+    cosine = functional.cosine_similarity(normals.float(), truth, dim=1)[:, None]
+    return ((1 - cosine) * mask).sum() / mask.sum().clamp(min=1)
+
+
+def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
+    """Pairs take all three ways, lone pictures and lone normal maps come back as themselves; weights 1:1:1."""
+    image, normals, face = batch["image"] / 255, batch["normals"], batch["face"]
+    latent, seen = model.image_encoder(image)
+    there = cosine_loss(model.normal_decoder(latent, seen), normals, face)
+    pictured = (model.image_decoder(latent).float() - image).abs().mean()
+    again = cosine_loss(model.normals_again(normals), normals, face)
+    parts = {"normals": there, "image": pictured, "normals_again": again}
+    if "lone_image" in batch:
+        lone = batch["lone_image"] / 255
+        parts["lone_image"] = (model.image_again(lone).float() - lone).abs().mean()
+        parts["lone_normals"] = cosine_loss(
+            model.normals_again(batch["lone_normals"]), batch["lone_normals"], batch["lone_face"]
+        )
+    return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
+def live_loss(model: Pupil, batch: run.Tensors) -> run.Tensors:
+    """The truth of pairs and, with a teacher, its answers on lone pictures."""
+    there = cosine_loss(model.live(batch["image"]), batch["normals"], batch["face"])
+    if "lone_image" not in batch or (taught := model.taught(batch["lone_image"])) is None:
+        return {"loss": there, "normals": there}
+    everywhere = torch.ones_like(taught[:, :1])
+    copied = cosine_loss(model.live(batch["lone_image"]), taught.float(), everywhere)
+    return {"loss": there + 0.5 * copied, "normals": there, "copied": copied}
+
+
+def train(config: Config) -> None:
+    """Train or export; see the module's text."""
+    run.prepare(config.run)
+    if config.export:
+        trained = run.averaged(config.name, network(config), config.run.runs)
+        deployed = trained.live if config.live else PictureToNormals(trained)
+        rng = np.random.default_rng(0)
+        example = rng.uniform(0, 255, (2, 3, config.size, config.size)).astype(np.float32)
+        export(deployed.eval(), WEIGHTS / f"{config.name}.onnx", {"image": example}, ("normals",))
+        return
+    lone = config.lone if not config.live or config.teacher else 0
+    photos = data.faces_300w() if lone else None
+    batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.size, lone)
+    optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
+    run.fit(config.name, network(config), batches, live_loss if config.live else loss, config.run, optimisation)
