@@ -17,6 +17,7 @@ from training.export import load_weights
 
 SEAM = 3.0  # how much more a pixel of the seam counts
 DETAIL = 8  # pixels: what averaging over squares of this side leaves out is detail
+GENTLE = 0.04  # distances below that count as their square
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -67,12 +68,26 @@ def temporal_loss(made: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor], ma
         made, target: (B, 3, H, W) of the one frame and of the other, laid over each other.
         mask: of both.
     """
-    return weighted_mean(((made[1] - made[0]) - (target[1] - target[0])).abs(), mask)
+    return weighted_mean(gentle((made[1] - made[0]) - (target[1] - target[0])), mask)
 
 
 def detail_loss(made: Tensor, composite: Tensor, weight: Tensor) -> Tensor:
-    """How much detail of the composite was lost or added: mean absolute distance of what averaging leaves out."""
-    return weighted_mean((detail(made) - detail(composite)).abs(), weight)
+    """How much detail of the composite was lost or added: mean distance of what averaging leaves out."""
+    return weighted_mean(gentle(detail(made) - detail(composite)), weight)
+
+
+def change_loss(made: Tensor, composite: Tensor, weight: Tensor) -> Tensor:
+    """How much was changed at all: mean distance from the composite."""
+    return weighted_mean(gentle(made - composite), weight)
+
+
+def gentle(difference: Tensor) -> Tensor:
+    """Absolute values, but squared where small (Huber 1964).
+
+    For the terms that a network which changes nothing meets perfectly: the kink of the absolute value would keep it
+    there.
+    """
+    return functional.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none", beta=GENTLE)
 
 
 def detail(picture: Tensor) -> Tensor:

@@ -138,8 +138,26 @@ class TestLosses:
         steady = (truth[0] + offset, truth[1] + offset)
         assert float(losses.temporal_loss(steady, truth, mask)) == pytest.approx(0, abs=1e-6)
         frozen = (truth[0], truth[0])
-        wanted = float((truth[1] - truth[0]).abs().mean())
+        wanted = float(losses.gentle(truth[1] - truth[0]).mean())
         assert float(losses.temporal_loss(frozen, truth, mask)) == pytest.approx(wanted, rel=1e-5)
+
+    def test_gentle_is_the_absolute_value_without_its_kink(self) -> None:
+        far = torch.tensor([-0.5, 0.3])
+        assert torch.allclose(losses.gentle(far), far.abs() - losses.GENTLE / 2)
+        near = torch.tensor([0.0, 1e-4], requires_grad=True)
+        losses.gentle(near).sum().backward()
+        assert near.grad is not None and near.grad.abs().max() < 0.01
+
+    def test_change_is_that_in_the_weight(self, rng: np.random.Generator) -> None:
+        picture = tensor(rng, 1, 3, 8, 8)
+        weight = torch.zeros(1, 1, 8, 8)
+        weight[..., :4] = 1
+        changed = picture.clone()
+        changed[..., 4:] += 0.3
+        assert float(losses.change_loss(changed, picture, weight)) == 0
+        assert float(losses.change_loss(changed, picture, 1 - weight)) == pytest.approx(
+            0.3 - losses.GENTLE / 2, rel=1e-4
+        )
 
     def test_detail_ignores_what_changes_slowly(self, rng: np.random.Generator) -> None:
         picture, mask = tensor(rng, 1, 3, 32, 32), torch.ones(1, 1, 32, 32)

@@ -23,7 +23,7 @@ import engines
 from engines.networks.patch_critic import PatchCritic
 from engines.networks.repair import BASE, Repair
 from training import repair_losses as losses
-from training.adversarial import Duel, held, weighted_mean
+from training.adversarial import Duel, held
 from training.export import export
 from training.repair_curve import curve
 from training.repair_damage import Damage, Layers
@@ -44,7 +44,7 @@ class Weights:
 
     perceptual: float = 0.05
     """0: without our landmark network's features, which cost another third."""
-    temporal: float = 0.7
+    temporal: float = 0.5
     flattery: float = 0.01
     """0: without a critic, which costs a third of the time."""
     detail: float = 0.5
@@ -152,7 +152,7 @@ def loss(model: nn.Module, batch: Tensors, features: nn.Module, weights: Weights
         "pixel": losses.pixel_loss(made, target, weight * true),
         "temporal": _temporal(made[:twins], again, batch),
         "detail": losses.detail_loss(made, composite, mask * confidence * (1 - true)),
-        "change": weighted_mean((made - composite).abs(), mask * (1 - true)),
+        "change": losses.change_loss(made, composite, mask * (1 - true)),
     }
     if weights.perceptual:
         terms["perceptual"] = losses.perceptual_loss(features, made, target, mask * true)
