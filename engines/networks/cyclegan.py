@@ -7,10 +7,10 @@ on single pictures then says the same of each in a batch and in use.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
+
+from engines.networks.patch_critic import PatchCritic
 
 BLOCKS = 9
 WIDTH = 64
@@ -42,23 +42,6 @@ class Generator(nn.Module):
         return self.layers(picture)
 
 
-class PatchCritic(nn.Module):
-    """One score for each of the overlapping 70x70 patches of pictures (B, inputs, S, S): about 1 for real ones."""
-
-    def __init__(self, inputs: int = 3, width: int = WIDTH) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        widths = (width, 2 * width, 4 * width, 8 * width)
-        for stride, (before, after) in zip((2, 2, 1), pairwise(widths), strict=True):
-            conv = nn.Conv2d(before, after, 4, stride=stride, padding=1)
-            layers += [conv, nn.InstanceNorm2d(after), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
-        self.apply(_initialised)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.layers(picture)
-
-
 class CycleGan(nn.Module):
     """Both generators and both critics, of pictures a and b."""
 
@@ -67,6 +50,7 @@ class CycleGan(nn.Module):
         self.to_b = Generator(channels_a, channels_b, width, blocks)
         self.to_a = Generator(channels_b, channels_a, width, blocks)
         self.critic_a, self.critic_b = PatchCritic(channels_a, width), PatchCritic(channels_b, width)
+        self.apply(_initialised)
 
     def forward(self, a: Tensor) -> Tensor:
         """What is used once trained: a picture of kind a made one of kind b."""

@@ -15,7 +15,7 @@ class PatchCritic(nn.Module):
         inputs: C.
         width: channels of the first layer, 64 in the publication.
         strided: how many layers halve the picture.
-        normalised: instance norm after every layer but the first and the last, as published.
+        normalised: instance norm after every layer but the first and the last, as published; of each picture.
     """
 
     def __init__(self, inputs: int = 3, width: int = 64, strided: int = 3, normalised: bool = True) -> None:
@@ -23,7 +23,7 @@ class PatchCritic(nn.Module):
         layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         channels = width
         for stride in [2] * (strided - 1) + [1]:
-            layers.append(nn.Conv2d(channels, 2 * channels, 4, stride, 1, bias=not normalised))
+            layers.append(nn.Conv2d(channels, 2 * channels, 4, stride, 1))
             layers += [nn.InstanceNorm2d(2 * channels)] if normalised else []
             layers.append(nn.LeakyReLU(0.2))
             channels *= 2

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from engines.networks.cyclegan import CycleGan, Generator, PatchCritic
+from engines.networks.cyclegan import CycleGan, Generator
+from engines.networks.patch_critic import PatchCritic
 from realtime.analysis.pose import rotation_of
 from realtime.errors import InputError
 from realtime.frame import Pose

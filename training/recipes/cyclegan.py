@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from engines.networks.cyclegan import BLOCKS, WIDTH, CycleGan
 from training import run
-from training.adversarial import held
+from training.adversarial import held, least_squares
 from training.cycle_pictures import CHANNELS, Pictures, Use, draw, rotated_further
 from training.repair_pairs import Studio
 
@@ -114,7 +114,7 @@ def loss(cycle: float, model: nn.Module, batch: run.Tensors) -> run.Tensors:
     a, b = batch["a"], batch["b"]
     made_b, made_a = model.to_b(a), model.to_a(b)
     with held(model.critic_a), held(model.critic_b):
-        flattery = from_one(model.critic_b(made_b)) + from_one(model.critic_a(made_a))
+        flattery = least_squares(model.critic_b(made_b), 1.0) + least_squares(model.critic_a(made_a), 1.0)
     back = (model.to_a(made_b) - a).abs().mean() + (model.to_b(made_a) - b).abs().mean()
     critics = judged(model.critic_a, a, made_a) + judged(model.critic_b, b, made_b)
     return {
@@ -125,14 +125,9 @@ def loss(cycle: float, model: nn.Module, batch: run.Tensors) -> run.Tensors:
     }
 
 
-def from_one(scores: Tensor) -> Tensor:
-    """Mean squared distance of scores from that of a real picture."""
-    return (scores - 1).square().mean()
-
-
 def judged(critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
     """A critic's loss: real pictures score 1, made ones 0."""
-    return 0.5 * (from_one(critic(real)) + critic(made.detach()).square().mean())
+    return 0.5 * (least_squares(critic(real), 1.0) + least_squares(critic(made.detach()), 0.0))
 
 
 def write_sheet(config: Config, path: Path) -> Path:
