@@ -36,6 +36,8 @@ class Action(StrEnum):
     REPAIR = "repair on/off"
     RECORD = "record on/off"
     SNAPSHOT = "save a snapshot"
+    SURFACE = "save the surface (PLY, OBJ)"
+    RELIGHT = "normals: as light on/off"
     FREEZE = "freeze the source"
     SWEEP = "sweep the camera"
     YAW_LEFT = "turn left"
@@ -61,6 +63,8 @@ KEYS: dict[str, Action] = {
     "g": Action.REPAIR,
     "r": Action.RECORD,
     "s": Action.SNAPSHOT,
+    "p": Action.SURFACE,
+    "l": Action.RELIGHT,
     "space": Action.FREEZE,
     "w": Action.SWEEP,
     "left": Action.YAW_LEFT,
@@ -86,7 +90,8 @@ class Settings:
 
     Attributes:
         mode: what is done with a face.
-        yaw, pitch, roll: degrees added to the head in `rotate` (see `realtime.frame` for the signs).
+        yaw, pitch, roll: degrees added to the head in `rotate` (see `realtime.frame` for the signs); yaw and pitch are
+            also where the lamp of `relight` stands, right of the camera and above it.
         sweep: `rotate` swings the camera 0 → +45° → -45° → 0 instead.
         expression, shape: gains of the live expression and of the shape difference in `swap`.
         face: which face photo is drawn, counted up by `NEXT_FACE` (taken modulo the number of photos).
@@ -94,7 +99,8 @@ class Settings:
         frozen: the picture stands still; the source is drained meanwhile.
         mirror, hud, help, fullscreen: of the window alone.
         recording: recorders take frames.
-        snapshots: how many snapshots were asked for so far.
+        relight: `normals` shows the face as one lamp lights it, instead of normals as colours.
+        snapshots, surfaces: how many pictures and surfaces to keep were asked for so far.
         quit: the program should end.
     """
 
@@ -113,7 +119,9 @@ class Settings:
     help: bool = False
     fullscreen: bool = False
     recording: bool = True
+    relight: bool = False
     snapshots: int = 0
+    surfaces: int = 0
     quit: bool = False
 
 
@@ -174,6 +182,10 @@ class Controls:
                 return replace(now, recording=not now.recording)
             case Action.SNAPSHOT:
                 return replace(now, snapshots=now.snapshots + 1)
+            case Action.SURFACE:
+                return replace(now, surfaces=now.surfaces + 1)
+            case Action.RELIGHT:
+                return replace(now, relight=not now.relight)
             case Action.FREEZE:
                 return replace(now, frozen=not now.frozen)
             case Action.SWEEP:

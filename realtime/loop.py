@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -103,7 +103,8 @@ class Loop:
             sound stays in step.
         meter: gets the rate and latency at the first sink that shows (else the first), and what was lost before it.
         timings: where the stages' durations go.
-        snapshot: keeps one frame whenever the controls ask for it, on a thread of its own, and returns the file.
+        keepers: name of a counter in the settings → what keeps one frame whenever it grows, on a thread of its own, and
+            returns the file.
         tell: takes one-sentence messages for the person (a sink given up, a snapshot kept).
 
     Example:
@@ -119,7 +120,7 @@ class Loop:
         controls: Controls,
         meter: Meter | None = None,
         timings: Timings | None = None,
-        snapshot: Callable[[Result], Path] | None = None,
+        keepers: Mapping[str, Callable[[Result], Path]] | None = None,
         tell: Callable[[str], None] = print,
     ) -> None:
         if not sinks:
@@ -132,8 +133,8 @@ class Loop:
         self._shown = next((lane for lane in self._lanes if not lane.sink.lossless), self._lanes[0])
         self._meter = meter or Meter()
         self._source, self._analyser, self._renderer, self._controls = source, analyser, renderer, controls
-        self._snapshot = snapshot
-        self._snapshots = controls.settings.snapshots
+        self._keepers = dict(keepers or {})
+        self._kept = {counter: getattr(controls.settings, counter) for counter in self._keepers}
         self._tell = tell
         self._captured: Slot[Frame] = _stage_slot(source.live)
         self._analysed: Slot[tuple[Frame, tuple[Face, ...]]] = _stage_slot(source.live)
@@ -262,11 +263,12 @@ class Loop:
 
     def _hand_out(self, result: Result) -> None:
         settings = self._controls.settings
-        if settings.snapshots != self._snapshots:
-            self._snapshots = settings.snapshots
-            keeper = self._thread("snapshot", self._keep, result)
-            self._stages.append(keeper)
-            keeper.start()
+        for counter, keep in self._keepers.items():
+            if getattr(settings, counter) != self._kept[counter]:
+                self._kept[counter] = getattr(settings, counter)
+                keeper = self._thread(counter, self._keep, keep, result)
+                self._stages.append(keeper)
+                keeper.start()
         for lane in self._lanes:
             if lane.sink.recorder and not settings.recording:
                 continue
@@ -276,11 +278,9 @@ class Loop:
             except SlotClosedError:  # this sink was given up; the others go on
                 continue
 
-    def _keep(self, result: Result) -> None:
-        if self._snapshot is None:
-            return
+    def _keep(self, keep: Callable[[Result], Path], result: Result) -> None:
         try:
-            self._tell(f"{self._snapshot(result)} is kept.")
+            self._tell(f"{keep(result)} is kept.")
         except FacetError as error:
             self._tell(str(error))
 

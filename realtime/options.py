@@ -72,6 +72,8 @@ class FaceGroup:
     """rotate: degrees to turn it up."""
     roll: float = 0.0
     """rotate: degrees to tilt it clockwise."""
+    relight: Flag = False
+    """normals: show the face as a lamp lights it that stands at --yaw and --pitch (move it with the mouse)."""
     sweep: Flag = False
     """rotate: swing from side to side. Default where no angle is given."""
     expression: float = 1.0
@@ -99,6 +101,10 @@ class OutputGroup:
     """Mirror the window (and nothing else)."""
     no_badge: Flag = False
     """Leave out the visible mark on synthetic pictures."""
+    save_depth: Folder = None
+    """Write depth here, a 16-bit PNG a frame: millimetres from the sensor, or of the face by its mesh."""
+    save_normals: Folder = None
+    """Write normals here, a 16-bit PNG a frame."""
     report: File = None
     """Write the run's figures here, as JSON."""
     tracks: File = None

@@ -114,6 +114,7 @@ def _settings(options: Options, demo: bool) -> Settings:
         yaw=face.yaw,
         pitch=face.pitch,
         roll=face.roll,
+        relight=face.relight,
         sweep=face.sweep or (mode is Mode.ROTATE and not turned),
         expression=face.expression,
         shape=face.shape,

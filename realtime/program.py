@@ -32,6 +32,8 @@ from realtime.report import closing_table, make_report, write_report
 from realtime.sinks import monitor_sinks, open_sink
 from realtime.sinks.base import Sink, SinkOptions
 from realtime.sinks.snapshot import save_snapshot
+from realtime.sinks.solid import save_surface
+from realtime.sinks.surface import depth_sink, normals_sink
 from realtime.sinks.window import Window
 from realtime.sources import Source, list_devices, open_source
 from realtime.timing import Meter
@@ -69,7 +71,10 @@ def run(options: Options, stop: threading.Event) -> int:
             sinks,
             controls,
             meter,
-            snapshot=partial(save_snapshot, folder=SNAPSHOTS, metadata=METADATA),
+            keepers={
+                "snapshots": partial(save_snapshot, folder=SNAPSHOTS, metadata=METADATA),
+                "surfaces": partial(save_surface, folder=SNAPSHOTS),
+            },
             tell=say,
         )
         progress = stack.enter_context(ProgressLine(source.frames, lambda: loop.outcome().frames_out, meter))
@@ -173,6 +178,9 @@ def _open_sinks(
         sinks.append(stack.enter_context(TracksWriter(options.output.tracks)))
     if plan.settings.mode is Mode.MONITOR:
         sinks.extend(stack.enter_context(sink) for sink in _monitor_sinks(options, plan, source))
+    for folder, make in ((options.output.save_depth, depth_sink), (options.output.save_normals, normals_sink)):
+        if folder is not None:
+            sinks.append(stack.enter_context(make(folder)))
     return sinks
 
 

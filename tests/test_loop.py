@@ -379,7 +379,15 @@ def test_snapshots_are_kept_beside_the_sinks(tmp_path: Path) -> None:
         if index in (5, 9):
             controls.act(Action.SNAPSHOT)
 
-    Loop(Given(12, before=before), OneFace(), Negative(), [sink], controls, snapshot=snapshot, tell=told.append).run()
+    Loop(
+        Given(12, before=before),
+        OneFace(),
+        Negative(),
+        [sink],
+        controls,
+        keepers={"snapshots": snapshot},
+        tell=told.append,
+    ).run()
     assert kept == [5, 9]
     assert sorted(told) == sorted([f"{tmp_path / 'one.png'} is kept.", "The snapshot could not be written."])
     assert sink.indices == list(range(12))

@@ -52,6 +52,39 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], text: 
         raise
 
 
+def made_folder(folder: Path) -> Path:
+    """`folder`, made where missing.
+
+    Raises:
+        OutputError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"The PNG folder {folder} cannot be written ({error.strerror}): choose another folder."
+        ) from error
+    return folder
+
+
+class FileNames:
+    """Names of the files of a folder: a frame's own with .png, or its index as 000123.png."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def __call__(self, name: str | None, index: int) -> str:
+        """Two inputs may differ in their endings alone (a.jpg, a.png): the later one gets its index added."""
+        stem = Path(name).stem if name else f"{index:06d}"
+        if stem in self._given:
+            stem = f"{stem}.{index:06d}"
+        self._given.add(stem)
+        return f"{stem}.png"
+
+
 class PngSink(Sink):
     """Writes every frame as FOLDER/000123.png (its index in the source), or under the frame's own name with .png.
 
@@ -66,34 +99,19 @@ class PngSink(Sink):
 
     def __init__(self, folder: Path, options: SinkOptions) -> None:
         self.name = f"png:{folder}"
-        self._folder = folder
+        self._folder = made_folder(folder)
         self._metadata = options.metadata
-        self._written: set[str] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(
-                f"The PNG folder {folder} cannot be written ({error.strerror}): choose another folder."
-            ) from error
+        self._names = FileNames()
+        self._written = 0
 
     def write(self, result: Result) -> None:
         frame = result.frame
-        path = self._folder / self._file_name(frame.name, frame.index)
+        path = self._folder / self._names(frame.name, frame.index)
         try:
             write_png(path, frame.pixels, self._metadata if result.synthetic else ())
         except OSError as error:
             raise DeviceLostError(
-                f"Picture {path} could not be written ({error.strerror}): the {len(self._written) - 1} pictures"
+                f"Picture {path} could not be written ({error.strerror}): the {self._written} pictures"
                 " before it are whole; free some space or choose another folder."
             ) from error
-
-    def _file_name(self, name: str | None, index: int) -> str:
-        """Two inputs may differ in their endings alone (a.jpg, a.png): the later one gets its index added."""
-        stem = Path(name).stem if name else f"{index:06d}"
-        if stem in self._written:
-            stem = f"{stem}.{index:06d}"
-        self._written.add(stem)
-        return f"{stem}.png"
+        self._written += 1

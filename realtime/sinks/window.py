@@ -181,7 +181,9 @@ def help_lines() -> list[str]:
     keys: dict[Action, list[str]] = {}
     for key, action in KEYS.items():
         keys.setdefault(action, []).append(key)
-    return [f"{' or '.join(names)}:  {action}" for action, names in keys.items()] + ["mouse drag:  turn the face"]
+    return [f"{' or '.join(names)}:  {action}" for action, names in keys.items()] + [
+        "mouse drag:  turn the face, or move the lamp"
+    ]
 
 
 def _open_window(size: tuple[int, int], title: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from faces_making import frame_of, portrait, posed_face
@@ -11,9 +12,10 @@ from faces_making import frame_of, portrait, posed_face
 from realtime.controls import Mode, Settings
 from realtime.effects.base import Effect
 from realtime.effects.marks import Dots, Nothing, Wires
-from realtime.effects.surface import Depth, Normals, normals
-from realtime.frame import Face, Pixels, Pose
+from realtime.effects.surface import Depth, Normals
+from realtime.frame import Face, Frame, Intrinsics, Pixels, Pose
 from realtime.geometry.mesh import face_mesh
+from realtime.geometry.normals import mesh_normals
 from realtime.geometry.topology import NOSE_TIP
 from realtime.render.canvas import Canvas
 
@@ -55,7 +57,7 @@ def test_normals_of_a_plane(slope: tuple[float, float], expected: tuple[float, f
     flat = 200 * mesh.uv
     solid = np.column_stack([flat, flat @ np.array(slope)])
     truth = np.array(expected) / np.linalg.norm(expected)
-    np.testing.assert_allclose(normals(mesh, solid), np.tile(truth, (len(flat), 1)), atol=1e-3)
+    np.testing.assert_allclose(mesh_normals(mesh, solid), np.tile(truth, (len(flat), 1)), atol=1e-3)
 
 
 def test_normals_of_a_ball_point_away_from_its_middle() -> None:
@@ -65,7 +67,7 @@ def test_normals_of_a_ball_point_away_from_its_middle() -> None:
     truth = solid / 1.5 * [1, -1, -1]
     inside = np.linalg.norm(flat, axis=1) < 0.65
     assert inside.sum() > 100
-    assert (normals(mesh, solid) * truth).sum(axis=1)[inside].min() > np.cos(np.deg2rad(4))
+    assert (mesh_normals(mesh, solid) * truth).sum(axis=1)[inside].min() > np.cos(np.deg2rad(4))
 
 
 def test_near_is_bright(canvas: Canvas) -> None:
@@ -158,3 +160,91 @@ def test_dots_show_the_confidence(canvas: Canvas) -> None:
 def test_nothing_is_nothing(canvas: Canvas, rng: np.random.Generator) -> None:
     noise = rng.integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
     np.testing.assert_array_equal(_draw(canvas, Nothing(), noise, FACE), noise)
+
+
+def _with_sensor(pixels: Pixels, near: int = 700) -> Frame:
+    """A frame whose sensor sees a board tilted to the image right in front of a wall."""
+    depth = np.full(pixels.shape[:2], 3000, np.uint16)
+    columns = np.arange(100, 380)
+    depth[60:300, 100:380] = (near + 0.5 * (columns - 240)).astype(np.uint16)  # farther to the image right
+    depth[100:110, 200:210] = 0
+    return replace(frame_of(pixels), depth=depth, intrinsics=Intrinsics(400, 400, 239.5, 179.5))
+
+
+def _drawn(canvas: Canvas, effect: Effect, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Pixels:
+    canvas.begin(frame.pixels)
+    effect.draw(canvas, frame, faces, settings)
+    return canvas.finish()
+
+
+def test_depth_of_a_sensor_is_shown_where_it_measured(canvas: Canvas) -> None:
+    effect = Depth()
+    picture = _drawn(canvas, effect, _with_sensor(_grey()), (FACE,), SETTINGS).astype(int)
+    assert (picture[20, 20] == 60).all(), "the wall is out of the head's range"
+    assert (picture[105, 205] == 60).all(), "nothing measured"
+    left, right = (picture[80, x].sum() for x in (120, 360))
+    assert left > right + 60, "near is bright"
+    legend = picture[-70:, :170]
+    assert (legend.max(axis=2) > 200).any()
+    # all colours come from the map, blended at the opacity it has
+    level = round((950 - 640) / 400 * 255)  # the range is 150 before to 250 behind the head at 700
+    colour = cv2.applyColorMap(np.array([[level]], np.uint8), cv2.COLORMAP_INFERNO)[0, 0, ::-1]
+    np.testing.assert_allclose(picture[80, 120], 0.8 * colour + 0.2 * 60, atol=6)
+    effect.release()
+
+
+def test_the_range_rests_while_the_head_moves_a_little(canvas: Canvas) -> None:
+    effect = Depth()
+    _drawn(canvas, effect, _with_sensor(_grey()), (), SETTINGS)
+    assert effect._range == (500, 4000)
+    ranges = []
+    for near in (700, 720, 690, 800):
+        _drawn(canvas, effect, _with_sensor(_grey(), near), (FACE,), SETTINGS)
+        ranges.append(effect._range)
+    assert ranges == [(550, 950), (550, 950), (550, 950), (650, 1050)]
+    _drawn(canvas, effect, _with_sensor(_grey()), (), SETTINGS)
+    assert effect._range == (650, 1050), "a face that is missed for a moment moves nothing"
+    _drawn(canvas, effect, replace(_with_sensor(_grey()), name="b.png"), (), SETTINGS)
+    assert effect._range == (500, 4000), "unlike another picture"
+    effect.release()
+
+
+def test_normals_of_a_sensor(canvas: Canvas) -> None:
+    effect = Normals()
+    picture = _drawn(canvas, effect, _with_sensor(_grey()), (FACE,), SETTINGS).astype(int)
+    # 0.5 mm a pixel of 1.75 mm: tilted by 16 degrees, nearer on the left, so that it faces right
+    slope = np.array([0.5 / 1.75, 0, 1])
+    expected = 255 * (0.5 + 0.5 * slope / np.linalg.norm(slope))
+    np.testing.assert_allclose(picture[180, 240], 0.8 * expected + 0.2 * 60, atol=6)
+    assert (picture[20, 20] == 60).all()
+    effect.release()
+
+
+@pytest.mark.parametrize("sensor", [False, True])
+def test_a_lamp_lights_the_side_it_stands_on(canvas: Canvas, sensor: bool) -> None:
+    face = posed_face(size=110, centre=(240, 170))
+    cheeks = [np.round(face.points[[a, b]].mean(axis=0)).astype(int) for a, b in ((3, 31), (13, 35))]
+    depth = None
+    if sensor:  # a ball in place of the head
+        x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+        square = 1 - ((x - 240) ** 2 + (y - 170) ** 2) / 130**2
+        depth = np.where(square > 0, 800 - 130 * np.sqrt(np.maximum(square, 0)), 0).astype(np.uint16)
+    pixels = np.full((SIZE[1], SIZE[0], 3), 200, np.uint8)
+    frame = replace(frame_of(pixels), depth=depth, intrinsics=Intrinsics(600, 600, 239.5, 179.5))
+    effect = Normals()
+    for yaw in (-60, 60):
+        picture = _drawn(canvas, effect, frame, (face,), Settings(Mode.NORMALS, relight=True, yaw=yaw)).astype(int)
+        left, right = (picture[y, x].sum() for x, y in cheeks)
+        assert (right - left) * yaw > 0
+        assert abs(right - left) > 80
+        assert picture.max() <= 255
+        assert np.ptp(picture[cheeks[0][1], cheeks[0][0]]) <= 2, "light has no colour of its own"
+    effect.release()
+
+
+def test_a_blind_sensor_leaves_the_mesh(canvas: Canvas) -> None:
+    effect = Depth()
+    blind = replace(frame_of(_grey()), depth=np.zeros((SIZE[1], SIZE[0]), np.uint16))
+    with_mesh = _drawn(canvas, effect, frame_of(_grey()), (FACE,), SETTINGS)
+    np.testing.assert_array_equal(_drawn(canvas, effect, blind, (FACE,), SETTINGS), with_mesh)
+    effect.release()

@@ -1,0 +1,115 @@
+"""The surface of a frame: what it comes from, and what its maps say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from faces_making import posed_face
+
+from realtime.analysis.distance import head_distance, millimetres_per_pixel
+from realtime.frame import Face, Frame, Intrinsics, Pose
+from realtime.geometry.mesh import face_mesh
+from realtime.geometry.normals import mesh_normals
+from realtime.geometry.topology import NOSE_TIP
+from realtime.rgbd.surfaces import Origin, depth_map, head_depth, normal_map, origin_of
+
+SIZE = (320, 240)
+CAMERA = Intrinsics(300, 300, 159.5, 119.5)
+FACE = posed_face(Pose(15, -5, 4), 70, (150, 120))
+
+
+def frame(depth: np.ndarray | None = None) -> Frame:
+    return Frame(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 0, 0.0, 0.0, depth=depth, intrinsics=CAMERA)
+
+
+def wall(distance: int = 900) -> np.ndarray:
+    return np.full((SIZE[1], SIZE[0]), distance, np.uint16)
+
+
+def beside_the_face() -> np.ndarray:
+    depth = wall()
+    depth[:, 80:230] = 0
+    return depth
+
+
+@pytest.mark.parametrize(
+    ("depth", "faces", "origin"),
+    [
+        (None, (FACE,), Origin.MESH),
+        (wall(), (FACE,), Origin.SENSOR),
+        (wall(), (), Origin.SENSOR),
+        (wall(0), (FACE,), Origin.MESH),
+        (wall(0), (), Origin.MESH),
+        (beside_the_face(), (FACE,), Origin.MESH),
+        (beside_the_face(), (), Origin.SENSOR),
+    ],
+)
+def test_what_it_comes_from(depth: np.ndarray | None, faces: tuple[Face, ...], origin: Origin) -> None:
+    assert origin_of(frame(depth), faces) is origin
+    assert depth_map(frame(depth), faces).origin is origin
+    assert normal_map(frame(depth), faces).origin is origin
+
+
+def test_depth_of_the_mesh_is_metric_by_the_eyes() -> None:
+    found = depth_map(frame(), (FACE,)).depth
+    scale = millimetres_per_pixel(FACE)
+    assert found[0, 0] == 0
+    assert FACE.depth is not None
+    for index in (NOSE_TIP, 33, 27, 39, 42):
+        x, y = np.rint(FACE.points[index]).astype(int)
+        expected = head_distance(FACE, frame()).mm + scale * FACE.depth[index]
+        assert int(found[y, x]) == pytest.approx(expected, abs=2.5)
+    covered = (found > 0).sum() * scale**2 / 100
+    assert 120 < covered < 260, "square centimetres of a face"
+
+
+def test_normals_of_the_mesh_are_those_of_its_vertices() -> None:
+    found = normal_map(frame(), (FACE,)).normals
+    mesh = face_mesh()
+    solid = (mesh.weights @ np.column_stack([FACE.points, FACE.depth])).astype(np.float32)
+    truth = mesh_normals(mesh, solid)
+    inner = [index for index in range(len(solid)) if np.linalg.norm(solid[index, :2] - FACE.points[30]) < 30]
+    at = np.rint(solid[inner, :2]).astype(int)
+    cosines = (found[at[:, 1], at[:, 0]] * truth[inner]).sum(axis=1)
+    assert np.median(cosines) > 0.999
+    lengths = np.linalg.norm(found, axis=2)
+    np.testing.assert_allclose(lengths[lengths > 0], 1, atol=1e-5)
+
+
+def test_a_nearer_face_hides_a_farther_one() -> None:
+    other = posed_face(size=40, centre=(165, 130), number=1)
+    alone = depth_map(frame(), (FACE,)).depth
+    both = depth_map(frame(), (other, FACE)).depth
+    np.testing.assert_array_equal(both[alone > 0], alone[alone > 0])
+
+
+def test_the_sensor_gives_heads_and_not_the_wall_behind() -> None:
+    depth = wall(2500)
+    depth[60:190, 90:215] = 800
+    found = normal_map(frame(depth), (FACE,)).normals
+    assert found[120, 150, 2] == pytest.approx(1, abs=1e-3)
+    assert not found[depth == 2500].any()
+    assert normal_map(frame(depth), ()).normals[10, 10, 2] == pytest.approx(1, abs=1e-3)
+    head = head_depth(FACE, frame(depth))
+    assert head is not None
+    rows, columns, inner, distance = head
+    assert distance == 800
+    np.testing.assert_array_equal(inner, np.where(depth == 800, 800, 0)[rows, columns])
+
+
+def test_normals_know_where_the_optical_axis_is() -> None:
+    """A wall seen at an angle is flat in a part of the picture, too."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    ray = np.dstack([(x - CAMERA.cx) / CAMERA.fx, (y - CAMERA.cy) / CAMERA.fy, np.ones(SIZE[::-1])])
+    normal = np.array([0.3, -0.2, -1]) / np.linalg.norm([0.3, -0.2, 1])
+    depth = np.rint(normal[2] * 900 / (ray @ normal)).astype(np.uint16)
+    found = normal_map(frame(depth), (FACE,)).normals
+    np.testing.assert_allclose(found[120, 150], normal * [1, -1, -1], atol=0.02)
+
+
+def test_no_face_no_mesh() -> None:
+    flat = replace(FACE, depth=None)
+    assert not depth_map(frame(), (flat,)).depth.any()
+    assert not normal_map(frame(), (flat,)).normals.any()
