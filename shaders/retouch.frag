@@ -9,31 +9,11 @@ uniform sampler2D regions; // on the flat face: r eyes, g inner mouth
 uniform float edge;        // width of the fade at the tile's edge, in tiles
 #ifndef MASK
 uniform sampler2D picture;    // the frame so far, of the tile's square
-uniform sampler2D correction; // rgb of the tile
-uniform float strength;
+uniform sampler2D correction; // rgb of the tile, 128 of 255 is nought
+uniform float strength;       // what 255 of 255 more would add
 #endif
 
 out vec4 colour;
-
-#ifndef MASK
-// Cubic B-spline of the correction's pixels, by four linear lookups (after Sigg and Hadwiger 2005).
-vec3 smooth_correction() {
-    vec2 size = vec2(textureSize(correction, 0));
-    vec2 place = tile_at * size - 0.5;
-    vec2 f = fract(place), whole = place - f;
-    vec2 w0 = (1.0 - f) * (1.0 - f) * (1.0 - f) / 6.0;
-    vec2 w1 = (4.0 - 6.0 * f * f + 3.0 * f * f * f) / 6.0;
-    vec2 w3 = f * f * f / 6.0;
-    vec2 w2 = 1.0 - w0 - w1 - w3;
-    vec2 low = (whole - 0.5 + w1 / (w0 + w1)) / size;
-    vec2 high = (whole + 1.5 + w3 / (w2 + w3)) / size;
-    vec2 share = w2 + w3;
-    return mix(
-        mix(texture(correction, low).rgb, texture(correction, vec2(high.x, low.y)).rgb, share.x),
-        mix(texture(correction, vec2(low.x, high.y)).rgb, texture(correction, high).rgb, share.x),
-        share.y);
-}
-#endif
 
 void main() {
     vec2 kept = texture(regions, flat_at).rg;
@@ -43,6 +23,7 @@ void main() {
     colour = vec4(0.0, allowed, 0.0, 0.0);
 #else
     vec3 before = texelFetch(picture, ivec2(gl_FragCoord.xy), 0).rgb;
-    colour = vec4(before + strength * allowed * smooth_correction(), 1.0);
+    vec3 change = texture(correction, tile_at).rgb - 128.0 / 255.0;
+    colour = vec4(before + strength * allowed * change, 1.0);
 #endif
 }

@@ -1,7 +1,7 @@
 #version 330 core
 // The head mesh where a face was drawn, to say where it may be changed.
 
-layout(location = 0) in vec3 position;  // x, y in frame pixels; z in [-1, 1], smaller is nearer
+layout(location = 0) in vec2 position;  // frame pixels
 layout(location = 1) in vec2 layout_uv; // place on the flat face, 0..1 on the face itself
 layout(location = 2) in float reach;    // 0..1, how much may be changed
 
@@ -16,7 +16,7 @@ out float reached;
 
 void main() {
     flat_at = layout_uv;
-    tile_at = (position.xy + 0.5 - square) / side;
+    tile_at = (position + 0.5 - square) / side;
     reached = reach;
-    gl_Position = vec4(2.0 * (position.xy + 0.5 - origin) / size - 1.0, clamp(position.z, -1.0, 1.0), 1.0);
+    gl_Position = vec4(2.0 * (position + 0.5 - origin) / size - 1.0, 0.0, 1.0);
 }

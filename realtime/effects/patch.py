@@ -27,7 +27,7 @@ def head_patch(face: int, layer: Warp) -> Patch:
 
 
 def _with_rings(face: Floats) -> Floats:
-    """(V, 3) of the head mesh: the (F, 3) vertices of the face as it is drawn, and rings round it, behind all of it.
+    """(V, 2) of the head mesh: the (F, 3) vertices of the face as it is drawn, and rings round it.
 
     Rings go round the convex hull of what is drawn: the outline of a turned face hides on its far side.
     """
@@ -36,8 +36,7 @@ def _with_rings(face: Floats) -> Floats:
     centre = outline.mean(axis=0)
     rays = (outline - centre) * _to_hull(face[:, :2] - centre, outline - centre)[:, None]
     rings = np.concatenate([centre + radius * rays for radius, _ in RINGS])
-    front = np.column_stack([face[:, :2], face[:, 2] * 0.5 - 0.5])
-    return np.concatenate([front, np.column_stack([rings, np.full(len(rings), 0.9)])]).astype(np.float32)
+    return np.concatenate([face[:, :2], rings]).astype(np.float32)
 
 
 def _to_hull(points: Floats, rays: Floats) -> Floats:

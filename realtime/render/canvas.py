@@ -136,9 +136,8 @@ class Canvas:
             self._surfaces.draw(warp, self.live, rectangle, target.size, "CONFIDENCE")
 
     def read(self, rectangle: gl.Rectangle) -> Pixels:
-        """(h, w, 3) uint8 RGB of x, y, width, height of the picture as it is now."""
-        pixels: Pixels = cv2.cvtColor(self._output.read(rectangle=rectangle), cv2.COLOR_RGBA2RGB)
-        return pixels
+        """(h, w, 4) uint8 RGBA of x, y, width, height of the picture as it is now."""
+        return self._output.read(rectangle=rectangle)
 
     def bind(self) -> None:
         """Draw into the picture itself from now on."""

@@ -275,14 +275,23 @@ def blending() -> Iterator[None]:
 
 
 @contextmanager
-def hidden_surfaces_removed() -> Iterator[None]:
-    """Nearest triangles win, and only those that face the viewer are drawn."""
-    GL.glEnable(GL.GL_DEPTH_TEST)
-    GL.glDepthFunc(GL.GL_LESS)
+def backs_removed() -> Iterator[None]:
+    """Only triangles that face the viewer are drawn."""
     GL.glEnable(GL.GL_CULL_FACE)
     GL.glFrontFace(GL.GL_CCW)  # our triangles run clockwise in the image, whose y points down: in NDC it is drawn up
     try:
         yield
     finally:
         GL.glDisable(GL.GL_CULL_FACE)
+
+
+@contextmanager
+def hidden_surfaces_removed() -> Iterator[None]:
+    """Nearest triangles win, and only those that face the viewer are drawn."""
+    GL.glEnable(GL.GL_DEPTH_TEST)
+    GL.glDepthFunc(GL.GL_LESS)
+    try:
+        with backs_removed():
+            yield
+    finally:
         GL.glDisable(GL.GL_DEPTH_TEST)

@@ -79,7 +79,7 @@ class Patch:
     Attributes:
         face: id of the live face.
         layers: the surfaces, the lowest first.
-        position: (V, 3) of the vertices of `head_mesh`, as in `Warp`: where the face and its surroundings are drawn.
+        position: (V, 2) float32 frame pixels of the vertices of `head_mesh`: where the face is, and what surrounds it.
         reach: (V,) float32 in [0, 1], how much a repair may change there; the very array of all patches of a kind.
     """
 
@@ -91,7 +91,7 @@ class Patch:
     @property
     def face_points(self) -> Floats:
         """(F, 2) float32 pixels, where the vertices of the face itself are drawn."""
-        return self.position[: len(face_mesh().uv), :2]
+        return self.position[: len(face_mesh().uv)]
 
 
 class Surfaces:

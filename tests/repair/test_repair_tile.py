@@ -7,6 +7,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from faces_making import smooth_picture
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,11 +62,12 @@ def test_a_face_that_grows_gets_a_larger_square() -> None:
 
 @pytest.mark.parametrize("size", [128, 256])
 @pytest.mark.parametrize("place", [(40, 30), (-50, 30), (200, -70), (210, 160), (-60, -60)], ids=str)
-@pytest.mark.parametrize("side", [96, 160, 400])
+@pytest.mark.parametrize("side", [96, 160, 400, 1136])
 def test_cutting_is_an_area_mean_of_the_frame_with_its_edge_repeated(
     rng: np.random.Generator, place: tuple[int, int], side: int, size: int
 ) -> None:
-    frame = rng.integers(0, 256, (240, 320, 3), np.uint8)
+    # halved first, a large square is not quite the mean of its pixels: in pictures, that change slowly, it is
+    frame = smooth_picture(rng, (320, 240)) if side >= 4 * size else rng.integers(0, 256, (240, 320, 3), np.uint8)
     rows = np.clip(np.arange(place[1], place[1] + side), 0, 239)
     columns = np.clip(np.arange(place[0], place[0] + side), 0, 319)
     whole = frame[rows[:, None], columns].astype(np.float64)
@@ -76,7 +78,7 @@ def test_cutting_is_an_area_mean_of_the_frame_with_its_edge_repeated(
     else:
         truth = cv2.resize(whole, (size, size), interpolation=cv2.INTER_LINEAR)
     assert ours.shape == (size, size, 3)
-    assert np.abs(ours - truth).max() <= 1.01
+    assert np.abs(ours - truth).max() <= (5 if side >= 4 * size else 1.01)
 
 
 def _area_weights(side: int, size: int) -> np.ndarray:
