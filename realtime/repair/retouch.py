@@ -25,7 +25,7 @@ from realtime.repair.tile import Square
 
 CHANNELS = 5  # red, green, blue, confidence, mask
 SIZES = {Level.FAST: 128, Level.FULL: 256}  # of a tile
-_LAYOUT = (2, 2, 1)  # position, layout uv, reach: see shaders/retouch.vert
+_LAYOUT = (2, 2, 1)  # position, layout uv, reach: see shaders/mask.vert
 _ENLARGED = 3
 _EDGE = 1 / 32  # of a tile, over which the mask ends at the tile's edge
 
@@ -45,8 +45,9 @@ class Retouch:
         self._uv = head_mesh()[0].uv
         self._meshes = gl.Meshes()
         self._triangles: dict[int, tuple[Floats, NDArray[np.int32]]] = {}
-        self._masking = gl.Program("retouch", "retouch", ("MASK",))
-        self._adding = gl.Program("retouch", "retouch")
+        self._masking = gl.Program("mask", "mask")
+        self._adding = gl.Program("picture", "correct")
+        self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
         masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
         self._regions.upload(masks)
@@ -72,35 +73,48 @@ class Retouch:
         tiles /= 255
         return tiles
 
-    def add(self, patch: Patch, square: Square, correction: Floats, strength: float = 1.0) -> None:
-        """Add a correction to the picture.
+    def add(self, square: Square, correction: Floats, mask: Floats, strength: float = 1.0) -> None:
+        """Add a correction to the picture, in the measure of the mask.
 
         Args:
-            patch, square: as given to `read`.
+            square: as given to `read`.
             correction: (3, size, size) float32, what the network changed, in [-1, 1].
+            mask: (size, size) float32, as the network was given it.
             strength: in [0, 1], how much of it is added.
         """
-        packed, unit = _packed(correction)
-        if self._correction.size != packed.shape[:2]:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return
+        packed, unit = _packed(correction, mask)
+        if self._correction.size != packed.shape[1::-1]:
             self._correction.release()
             self._correction = gl.Texture((packed.shape[1], packed.shape[0]))
         self._correction.upload(packed)
         if self._before.size != self._canvas.size:
             self._before.release()
             self._before = gl.Target(self._canvas.size)
-        inside = square.inside(self._canvas.size)
-        self._canvas.copy_to(self._before, inside)
-        self._canvas.bind()
+        # as much of the square as the mask covers
+        scale = square.side / len(mask)
         width, height = self._canvas.size
-        uniforms: gl.Uniforms = {
-            "picture": self._before.texture,
-            "correction": self._correction,
-            "strength": strength * unit,
-        }
-        GL.glEnable(GL.GL_SCISSOR_TEST)  # the picture was copied there and nowhere else
-        GL.glScissor(*inside)
-        self._draw(self._adding, patch, square, (0.0, 0.0, float(width), float(height)), uniforms)
-        GL.glDisable(GL.GL_SCISSOR_TEST)
+        left, top = int(max(square.x + columns[0] * scale, 0)), int(max(square.y + rows[0] * scale, 0))
+        right = int(min(np.ceil(square.x + (columns[-1] + 1) * scale), width))
+        bottom = int(min(np.ceil(square.y + (rows[-1] + 1) * scale), height))
+        self._canvas.copy_to(self._before, (left, top, right - left, bottom - top))
+        self._canvas.bind()
+        self._adding.use(
+            {
+                "size": (float(width), float(height)),
+                "picture": self._before.texture,
+                "correction": self._correction,
+                "strength": strength * unit,
+            }
+        )
+        corners = [
+            [x, y, (x - square.x) / square.side, (y - square.y) / square.side]
+            for y in (top, bottom)
+            for x in (left, right)
+        ]
+        self._quad.draw(np.array(corners, np.float32))
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
@@ -111,6 +125,7 @@ class Retouch:
         for target in (self._tile, self._before):
             target.release()
         self._meshes.release()
+        self._quad.release()
 
     def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
         """(size, size, 2) uint8 confidence and mask in the square."""
@@ -123,33 +138,20 @@ class Retouch:
         for layer in patch.layers:
             self._canvas.draw_confidence(layer, rectangle, self._tile)
         GL.glColorMask(False, True, False, False)
-        x, y, side = float(square.x), float(square.y), float(square.side)
-        self._draw(self._masking, patch, square, (x, y, side, side), {})
-        GL.glColorMask(True, True, True, True)
-        return self._tile.read()[..., :2].copy()
-
-    def _draw(
-        self,
-        program: gl.Program,
-        patch: Patch,
-        square: Square,
-        view: tuple[float, float, float, float],
-        uniforms: gl.Uniforms,
-    ) -> None:
-        """Draw the part of the head that may be changed into the bound target, which shows `view` of the frame."""
-        common: gl.Uniforms = {
-            "regions": self._regions,
-            "origin": view[:2],
-            "size": view[2:],
-            "square": (float(square.x), float(square.y)),
-            "side": float(square.side),
-            "edge": _EDGE,
-        }
-        program.use({**common, **uniforms})
+        self._masking.use(
+            {
+                "regions": self._regions,
+                "origin": (float(square.x), float(square.y)),
+                "side": float(square.side),
+                "edge": _EDGE,
+            }
+        )
         with gl.backs_removed():
             self._meshes(self._reached(patch.reach), _LAYOUT).draw(
                 np.column_stack([patch.position, self._uv, patch.reach])
             )
+        GL.glColorMask(True, True, True, True)
+        return self._tile.read()[..., :2].copy()
 
     def _reached(self, reach: Floats) -> NDArray[np.int32]:
         """The triangles of the head mesh that a repair may change at all, far ones first.
@@ -166,15 +168,17 @@ class Retouch:
         return self._triangles[id(reach)][1]
 
 
-def _packed(correction: Floats) -> tuple[Pixels, float]:
-    """(h, w, 4) uint8 of a (3, h / 3, w / 3) correction, enlarged smoothly; and what a step of 255 in it stands for.
+def _packed(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
+    """(h, w, 4) uint8 of a (3, h / 3, w / 3) correction under a mask, enlarged smoothly; and what 255 steps stand for.
 
     The graphics card goes the rest of the way linearly. In software it looks up eight bits faster; shared out over what
-    the correction needs, they are enough. 128 stands for no change.
+    the correction needs, they are enough. 128 stands for no change. Enlarging reaches further than a pixel of the tile:
+    the mask is drawn in by one, so that nothing outside of it changes.
     """
-    largest = max(float(np.abs(correction).max()), 1 / 255)
-    levels = np.round(correction * (127 / largest) + 128).astype(np.uint8)
-    height, width = correction.shape[1:]
-    small = np.dstack([*levels, np.full((height, width), 128, np.uint8)])
-    size = (_ENLARGED * width, _ENLARGED * height)
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC), np.uint8), largest * 255 / 127
+    change = correction * cv2.erode(mask, np.ones((3, 3), np.uint8))
+    largest = max(float(np.abs(change).max()), 1 / 255)
+    levels = np.round(change * (127 / largest) + 128).astype(np.uint8)
+    small = np.dstack([*levels, np.full(mask.shape, 128, np.uint8)])
+    size = (_ENLARGED * mask.shape[1], _ENLARGED * mask.shape[0])
+    large = cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), (_ENLARGED, _ENLARGED))
+    return np.asarray(large, np.uint8), largest * 255 / 127

@@ -154,9 +154,9 @@ class Repair:
             self._networks.clear()
             self._pace = Pace((Level.OFF,))
             return
-        for patch, square, tile, picture in zip(patches, squares, tiles, repaired, strict=True):
+        for square, tile, picture in zip(squares, tiles, repaired, strict=True):
             if tile[3].any():  # else nothing of the face shows
-                self._retouch.add(patch, square, np.clip(picture, 0, 1) - tile[:3], strength)
+                self._retouch.add(square, np.clip(picture, 0, 1) - tile[:3], tile[4], strength)
 
     def _places(self, canvas: Canvas) -> list[tuple[Patch, Square]]:
         """The faces that can be repaired, and the square of each."""

@@ -99,7 +99,8 @@ def test_a_correction_changes_no_bit_outside_the_mask(
     square = Square.around(patch.face_points)
     mask = retouch.read([patch], [square], square.side)[0, 4]  # at the frame's own resolution
     before = canvas.finish().astype(int)
-    retouch.add(patch, square, rng.uniform(-1, 1, (3, 128, 128)).astype(np.float32))
+    seen = retouch.read([patch], [square], 128)[0, 4]
+    retouch.add(square, rng.uniform(-1, 1, (3, 128, 128)).astype(np.float32), seen)
     after = canvas.finish().astype(int)
     retouch.release()
     effect.release()
@@ -126,14 +127,21 @@ def test_an_even_correction_is_added_as_it_is(canvas: Canvas, strength: float) -
     effect.draw(canvas, frame_of(pixels), (face,), settings)
     (patch,) = canvas.patches
     square = Square.around(patch.face_points)
-    mask = retouch.read([patch], [square], square.side)[0, 4]
+    mask = retouch.read([patch], [square], 128)[0, 4]
     correction = np.stack([np.full((128, 128), level, np.float32) for level in (0.2, -0.1, 0.0)])
-    retouch.add(patch, square, correction, strength)
+    retouch.add(square, correction, mask, strength)
     change = canvas.finish().astype(int) - 100
     retouch.release()
     cut = slice(square.y, square.y + square.side), slice(square.x, square.x + square.side)
+    wide = cv2.resize(mask, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
+    inside = cv2.erode((wide == 1).astype(np.uint8), np.ones((15, 15)))  # by three and a half pixels of the tile
+    whole = inside == 1
+    assert whole.sum() > 2000
     for channel, level in enumerate((0.2, -0.1, 0.0)):
-        np.testing.assert_allclose(change[cut][..., channel], 255 * strength * level * mask, atol=1.1)
+        full = 255 * strength * level
+        np.testing.assert_allclose(change[cut][..., channel][whole], full, atol=1.1)
+        assert (change[..., channel] * np.sign(level) <= abs(full) + 1.1).all()
+        assert (change[..., channel] * np.sign(level) >= -1.1).all()
 
 
 @pytest.mark.parametrize("centre", [(20.0, 20.0), (470.0, 185.0), (240.0, 355.0)], ids=str)
@@ -151,7 +159,7 @@ def test_a_face_at_the_frames_edge_is_read_and_corrected_up_to_it(
     assert square.fits(SIZE)
     tile = retouch.read([patch], [square], 128)[0]
     before = canvas.finish().astype(int)
-    retouch.add(patch, square, np.full((3, 128, 128), 0.2, np.float32))
+    retouch.add(square, np.full((3, 128, 128), 0.2, np.float32), tile[4])
     after = canvas.finish().astype(int)
     retouch.release()
     effect.release()
