@@ -36,8 +36,8 @@ class SourceGroup:
 
     source: str = "auto"
     """auto (a camera, else the demo), camera, camera:NUMBER, camera:NAME, a video file or address, an image,
-    images:FOLDER, kinect1:NUMBER (Kinect v1; with :ir its infrared), rgbd:FOLDER (recorded colour and depth), or demo
-    (two public-domain portraits, moved as if by hand)."""
+    images:FOLDER, kinect1:NUMBER (Kinect v1; with :ir its infrared), kinect2, azure or orbbec (:NUMBER),
+    rgbd:FOLDER (recorded colour and depth), or demo (two public-domain portraits, moved as if by hand)."""
     width: Pixels = None
     """Picture width asked of a camera."""
     height: Pixels = None

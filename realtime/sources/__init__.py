@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from realtime.errors import InputError
@@ -38,7 +39,7 @@ __all__ = [
 
 KNOWN = (
     "camera, camera:NUMBER, camera:NAME, a video file or address, an image file, images:FOLDER, kinect1:NUMBER,"
-    " kinect1:NUMBER:ir, rgbd:FOLDER, demo, auto"
+    " kinect1:NUMBER:ir, kinect2:NUMBER, azure:NUMBER, orbbec:NUMBER, rgbd:FOLDER, demo, auto"
 )
 
 
@@ -106,6 +107,12 @@ def _open_kinect1(argument: str, options: SourceOptions) -> Source:
     return open_kinect1(argument, options)
 
 
+def _open_depth_camera(kind: str, argument: str, options: SourceOptions) -> Source:
+    from realtime.sources.depth_cameras import open_depth_camera
+
+    return open_depth_camera(kind, argument, options)
+
+
 def chosen(spec: str) -> str:
     """`spec`, or for `auto` what it stands for on this machine: camera, or demo where no camera can be used."""
     if spec != "auto":
@@ -117,6 +124,7 @@ _KINDS: dict[str, Callable[[str, SourceOptions], Source]] = {
     "camera": open_camera,
     "images": _open_folder,
     "kinect1": _open_kinect1,
+    **{kind: partial(_open_depth_camera, kind) for kind in ("kinect2", "azure", "orbbec")},
     "rgbd": _open_rgbd,
     "demo": _open_demo,
 }
