@@ -67,6 +67,12 @@ class IctFaces:
             -1, self._neutral.size // 3, 3
         )
 
+    def principal_mixtures(self, identities: int, expressions: int) -> tuple[np.ndarray, np.ndarray]:
+        """(identities, 100) and (expressions, 57): the model's own weights that make up each of `principal`."""
+        first = np.linalg.svd(self._identity, full_matrices=False)[0][:, :identities].T
+        second = np.linalg.svd(self._expression, full_matrices=False)[0][:, :expressions].T
+        return first, EXPRESSION_SPREAD * second
+
     @property
     def neutral(self) -> np.ndarray:
         """(V, 3) float32: keypoints and cheek strips of the mean face."""

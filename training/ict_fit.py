@@ -6,6 +6,8 @@ matched with the visible contour of the fit's own cheeks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from engines.lstsq import solve
@@ -17,6 +19,25 @@ ROUNDS = 6
 CHUNK = 500
 # how far marked points lie from the model's (eye distances): people differ in where they mark a jaw
 INNER_NOISE, JAW_NOISE = 0.02, 0.06
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """N fits: landmarks ≈ scale * (rotation @ shape)[:2] + shift, shape = mean + weights · principal directions.
+
+    Attributes:
+        weights: (N, IDENTITIES + EXPRESSIONS).
+        rotation: (N, 3, 3).
+        scale: (N,) units of the landmarks to an eye distance of the mean face.
+        shift: (N, 2) in the landmarks' unit.
+        depth: (N, 68) of the matched landmarks, mean 0, in the landmarks' unit; smaller = nearer.
+    """
+
+    weights: np.ndarray
+    rotation: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+    depth: np.ndarray
 
 
 class IctFit:
@@ -32,9 +53,11 @@ class IctFit:
     def depth(self, points: np.ndarray) -> np.ndarray:
         """(N, 68) depth, mean 0, of (N, 68, 2) landmarks, in their unit; smaller = nearer."""
         parts = range(0, len(points), CHUNK)
-        return np.concatenate([self._fit(points[start : start + CHUNK].astype(np.float64)) for start in parts])
+        return np.concatenate([self.fit(points[start : start + CHUNK]).depth for start in parts])
 
-    def _fit(self, points: np.ndarray) -> np.ndarray:
+    def fit(self, points: np.ndarray) -> Fitted:
+        """All of (N, 68, 2) landmarks at once."""
+        points = points.astype(np.float64)
         count = len(points)
         vertices = np.tile(np.arange(LANDMARKS), (count, 1))
         shapes = np.tile(self._mean, (count, 1, 1))
@@ -45,7 +68,7 @@ class IctFit:
             shapes = self._mean + (weights @ self._basis.reshape(len(self._basis), -1)).reshape(shapes.shape)
         turned = np.take_along_axis(shapes @ rotation.swapaxes(1, 2), vertices[..., None], axis=1)
         depth = scale[:, None] * turned[..., 2]
-        return depth - depth.mean(axis=1, keepdims=True)
+        return Fitted(weights, rotation, scale, shift, depth - depth.mean(axis=1, keepdims=True))
 
     def _pose(
         self, shapes: np.ndarray, vertices: np.ndarray, points: np.ndarray

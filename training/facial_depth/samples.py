@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 import cv2
 import numpy as np
@@ -59,25 +62,26 @@ def of_synthetic(face: Rendered | Kept, rng: np.random.Generator | None = None, 
         sensor = kinect_v1 if rng.random() < 0.5 else kinect_v2
         depth = sensor(depth, rng, focal=face.camera.fx, absorbing=absorbing).astype(np.float32)
     where = (face.picture, depth, skin, face.camera)
-    return _cut(*where, anchor(face.points), f"synthetic {face.person}", face.points, rng)
+    return cut(*where, anchor(face.points), f"synthetic {face.person}", face.points, rng)
 
 
 def of_rap3df(faces: Rap3df, index: int, rng: np.random.Generator | None = None) -> Sample:
     """A Kinect picture."""
     where = (faces.rgb[index], faces.depth[index], faces.face(index), faces.camera)
-    return _cut(*where, faces.anchor(index), str(faces.person[index]), None, rng)
+    return cut(*where, faces.anchor(index), str(faces.person[index]), None, rng)
 
 
-def _cut(
+def cut(
     picture: np.ndarray,
     depth: np.ndarray,
     face: np.ndarray,
     camera: Intrinsics,
     centre: np.ndarray,
     person: str,
-    points: np.ndarray | None,
-    rng: np.random.Generator | None,
+    points: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Sample:
+    """The crop around `centre` (2,) pixels, for the median distance of what `face` (H, W) bool shows."""
     known = face & (depth > 0)
     distance = float(np.median(depth[known])) if known.any() else 1000.0
     if rng is not None:
@@ -90,20 +94,31 @@ def _cut(
     return Sample(grey, nearest, inside, distance, person, crop, camera, points, picture)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Real:
+    """Measured faces to train on: numbers, and what makes a sample of one."""
+
+    rows: np.ndarray
+    sample: Callable[[int, np.random.Generator], Sample]
+
+    @classmethod
+    def of_rap3df(cls, faces: Rap3df) -> Self:
+        """Those of RAP3DF's people who are not held out."""
+        return cls(np.flatnonzero(~faces.held_out), partial(of_rap3df, faces))
+
+
 class DepthBatches:
     """Batch number n of crops with their coded depth, for `training.run.fit`.
 
     Args:
         drawn: synthetic faces.
-        real: Kinect faces, or None.
+        real: measured faces.
         seed, count: of the run, of crops in a batch.
-        share: of real ones.
+        share: of measured ones.
     """
 
-    def __init__(self, drawn: Drawn, real: Rap3df | None, seed: int, count: int, share: float) -> None:
-        self._drawn, self._real, self._seed, self._count = drawn, real, seed, count
-        self._rows = np.flatnonzero(~real.held_out) if real is not None else np.empty(0, int)
-        self._share = share if real is not None else 0.0
+    def __init__(self, drawn: Drawn, real: Real, seed: int, count: int, share: float) -> None:
+        self._drawn, self._real, self._seed, self._count, self._share = drawn, real, seed, count, share
 
     def __call__(self, step: int) -> Batch:
         """grey (B, 1, S, S) float32 in 0..255, depth (B, 1, S, S) float32 in -1..1, known (B, 1, S, S) bool."""
@@ -112,8 +127,8 @@ class DepthBatches:
         return collated(samples, rng)
 
     def _sample(self, rng: np.random.Generator, number: int) -> Sample:
-        if rng.random() < self._share and self._real is not None:
-            return of_rap3df(self._real, int(rng.choice(self._rows)), rng)
+        if rng.random() < self._share:
+            return self._real.sample(int(rng.choice(self._real.rows)), rng)
         return of_synthetic(self._drawn(number), rng, noisy=bool(rng.random() < 0.5))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import tyro
 from torch import nn
@@ -27,8 +28,10 @@ from engines.networks.facial_depth import FacialDepth, FacialDepthCritic, LiveFa
 from training import run
 from training.adversarial import Duel, held
 from training.export import export
-from training.facial_depth.samples import DepthBatches, Drawn, collated, held_out_real
+from training.facial_depth.samples import DepthBatches, Real, collated, held_out_real
 from training.readers import rap3df
+from training.readers.biwi_faces import BiwiFaces
+from training.synthetic.stock import Drawn
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Config:
     """Synthetic faces drawn before."""
     real: float = 0.4
     """Share of RAP3DF's training people in a batch."""
+    biwi: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Train on Biwi's sequences alone, without 11 and 12: the published protocol, for who holds the set."""
     batch_size: int = 64
     learning_rate: float = 2e-4
     export: bool = False
@@ -57,7 +62,8 @@ class Config:
     def name(self) -> str:
         """Of the run folder and of the exported file."""
         kind = "facial_depth_live" if self.live else "facial_depth_skips" if self.skips else "facial_depth"
-        return kind if self.adversarial or self.live else f"{kind}_ae"
+        kind = kind if self.adversarial or self.live else f"{kind}_ae"
+        return kind if self.biwi is None else f"{kind}_biwi"
 
 
 def network(config: Config) -> Duel:
@@ -103,7 +109,11 @@ def train(config: Config) -> None:
         export(generator, WEIGHTS / f"{config.name}.onnx", {"grey": example}, ("depth",))
         return
     run.prepare(config.run)
-    batches = DepthBatches(Drawn(config.stock), real, config.run.seed, config.batch_size, config.real)
+    measured, share = Real.of_rap3df(real), config.real
+    if config.biwi is not None:
+        frames = BiwiFaces(config.biwi, test=False)
+        measured, share = Real(np.arange(len(frames)), frames.sample), 1.0
+    batches = DepthBatches(Drawn(config.stock), measured, config.run.seed, config.batch_size, share)
     # the game is played at a constant rate; the live network, which has no opponent, ends under a cosine
     adam = None if config.live else (0.5, 0.999)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=adam)

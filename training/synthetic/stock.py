@@ -148,6 +148,13 @@ class Drawn:
         self._renderer = self._renderer or Renderer(self._size, self._ranges)
         return self._renderer.face(self._first + index)
 
+    def people(self, otherwise: int) -> int:
+        """How many people with all their pictures there are: those of the stock, else `otherwise`."""
+        if self._folder is None:
+            return otherwise
+        self._stock = self._stock or Stock.open(self._folder)
+        return self._stock.filled // Ranges().views
+
     def release(self) -> None:
         """Give graphics back, where they were used."""
         if self._renderer is not None:

@@ -1,0 +1,142 @@
+"""Facial depth maps of people who were never trained on: the goal table of depth.
+
+python -m bench depth [--synthetic 60] [--runs runs] [--biwi DIR] [--json]
+
+Errors are millimetres inside the face with the head's distance known (maps are moved until their median is the face's);
+all other figures are of the 8-bit maps made of them, as published. A network without weights is named
+untrained and has no figures.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import engines
+from bench.machine import machine
+from engines.networks.depth_verifier import DepthVerifier
+from realtime.analysis.landmarks import LandmarkNet
+from training import data
+from training.facial_depth import evaluation
+from training.facial_depth.samples import Sample, coded, held_out_real, held_out_synthetic, of_rap3df
+from training.ict_surface import IctSurface
+from training.readers import rap3df
+from training.readers.biwi_faces import BiwiFaces
+from training.recipes import depth_verifier, facial_depth
+from training.weights import UNTRAINED, ready
+
+GOAL_MM = 9.0
+BIWI_STEP = 10  # every 10th of its frames is measured
+DELTA_NAMES = ("1/4", "1/3", "1/2", "1", "2", "3")
+ROWS = {
+    "cGAN": facial_depth.Config(),
+    "AE (no critic)": facial_depth.Config(adversarial=0),
+    "cGAN, skips": facial_depth.Config(skips=True),
+    "live": facial_depth.Config(live=True, adversarial=0),
+}
+Figures = dict[str, float | str]
+Rows = dict[str, Figures]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure facial depth on held-out people."""
+
+    synthetic: int = 60
+    """Synthetic people drawn to be measured on."""
+    biwi: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Measure on Biwi's sequences 11 and 12 instead, the networks trained on its others (facial_depth --biwi DIR)."""
+    runs: Path = Path("runs")
+    """Where checkpoints of networks that are not deployed are looked for."""
+    json: bool = False
+    """End with one line of JSON."""
+
+
+def _measured(
+    samples: list[Sample],
+    methods: dict[str, evaluation.Method],
+    configs: dict[str, facial_depth.Config],
+    runs: Path,
+) -> Rows:
+    """Method → figures on one set of samples."""
+    table: Rows = {name: _figures(method, samples) for name, method in methods.items()}
+    for name, config in configs.items():
+        whole = facial_depth.network(config)
+        there, source = ready(config.name, whole.generator, whole, runs)
+        table[name] = {"weights": source}
+        if there:
+            table[name] |= _figures(evaluation.of_network(whole.generator), samples)
+    return table
+
+
+def run(options: Options) -> None:
+    """Measure, print the tables, and the JSON line where wanted."""
+    networks = LandmarkNet(engines.load("landmarks"))
+    surface = IctSurface(data.ict_face())
+    faces = rap3df.read()
+    train = [of_rap3df(faces, int(row)) for row in (~faces.held_out).nonzero()[0]]
+    methods = {"mean training map": evaluation.mean_map(train), "ICT template fit": evaluation.of_template(surface)}
+    rows = {name: replace(config, biwi=options.biwi) for name, config in ROWS.items()}
+    sets = {"RAP3DF, held-out people": held_out_real(faces)}
+    if options.biwi is not None:
+        frames = BiwiFaces(options.biwi, test=True, step=BIWI_STEP)
+        sets = {"Biwi, sequences 11 and 12": [frames.sample(index) for index in range(len(frames))]}
+    elif options.synthetic:
+        sets["synthetic, held-out people"] = held_out_synthetic(options.synthetic)
+    results: dict[str, Rows] = {}
+    for name, samples in sets.items():
+        found = evaluation.with_landmarks(samples, networks)
+        results[name] = _measured(found, methods, rows, options.runs)
+        _show(f"{name}: {len(samples)} faces; {machine()}", results[name])
+    (first, samples), *_ = sets.items()
+    probe = _verification(samples, rows, options.runs)
+    print(f"verification, {first}: {probe}")
+    print(f"goal: at most {GOAL_MM:.0f} mm, cGAN better than AE and template; verification within 5 points")
+    if options.json:
+        print(json.dumps({"ours": {"sets": results, "verification": probe, "machine": machine()}}))
+
+
+def _figures(method: evaluation.Method, samples: list[Sample]) -> Figures:
+    errors = evaluation.measured(method, samples)
+    coded = evaluation.measured_in_code(method, samples)
+    return {
+        "mae_mm": round(errors.mean_absolute, 2),
+        "rmse_mm": round(errors.root_mean_square, 2),
+        "absrel": round(coded.absolute_relative, 4),
+        "sqrel": round(coded.square_relative, 3),
+        "rmse_code": round(coded.root_mean_square, 2),
+        "rmse_log": round(coded.log_root_mean_square, 4),
+        "rmse_si": round(coded.scale_invariant, 4),
+        **{f"delta_{name}": round(share, 4) for name, share in zip(DELTA_NAMES, coded.within, strict=True)},
+    }
+
+
+def _show(title: str, rows: Rows) -> None:
+    columns = ("weights", "mae_mm", "rmse_mm", "absrel", "sqrel", "rmse_code", "rmse_log", "rmse_si")
+    columns += ("delta_1/4", "delta_1/3", "delta_1/2", "delta_1")
+    table = Table("", *columns, title=title)
+    for name, row in rows.items():
+        table.add_row(name, *(str(row.get(column, "")) for column in columns))
+    Console(width=150).print(table)
+
+
+def _verification(samples: list[Sample], configs: dict[str, facial_depth.Config], runs: Path) -> str:
+    """In words: on true maps and on each network's."""
+    verifier = DepthVerifier()
+    there, source = ready(depth_verifier.NAME, verifier, verifier, runs)
+    if not there:
+        return UNTRAINED
+    true = 100 * evaluation.verification(verifier, samples, lambda sample: coded(sample.depth))
+    said = [f"{true:.1f} % of pairs on true depth ({source})"]
+    for name, config in configs.items():
+        whole = facial_depth.network(config)
+        if ready(config.name, whole.generator, whole, runs)[0]:
+            share = evaluation.verification(verifier, samples, lambda s, g=whole.generator: evaluation.levels(g, s))
+            said.append(f"{100 * share:.1f} % on {name}'s")
+    return ", ".join(said)

@@ -1,0 +1,103 @@
+"""Facial normals of people who were never trained on: the goal table of normals.
+
+python -m bench normals [--synthetic 60] [--size 128] [--runs runs] [--json]
+
+Degrees inside the face. Yale's truth is photometric stereo. A network without weights is named untrained and has no
+figures. For comparison, on other data: the publication has 12.0° (fine-tuned on Photoface) and 11.3° (Florence).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+import engines
+from bench.machine import machine
+from engines.networks.cross_modal_normals import CrossModalNormals, LiveNormals, PictureToNormals
+from realtime.analysis.landmarks import LandmarkNet
+from training import data
+from training.facial_normals import evaluation
+from training.facial_normals.samples import Sample
+from training.ict_surface import IctSurface
+from training.recipes.facial_normals import Pupil
+from training.weights import UNTRAINED, ready
+
+Figures = dict[str, float | str]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure facial normals on held-out people."""
+
+    synthetic: int = 60
+    """Synthetic people drawn to be measured on."""
+    size: int = 128
+    """Pixels of a crop's side."""
+    runs: Path = Path("runs")
+    """Where checkpoints of networks that are not deployed are looked for."""
+    json: bool = False
+    """End with one line of JSON."""
+
+
+def run(options: Options) -> None:
+    """Measure, print the tables, and the JSON line where wanted."""
+    landmarks = LandmarkNet(engines.load("landmarks"))
+    template = evaluation.of_template(IctSurface(data.ict_face()))
+    networks = _networks(options.runs)
+    sets = {"Yale, photometric stereo": evaluation.of_yale(options.size, landmarks)}
+    if options.synthetic:
+        sets["synthetic, held-out people"] = evaluation.held_out_synthetic(options.synthetic, options.size, landmarks)
+    results = {}
+    for name, samples in sets.items():
+        rows = {"fitted ICT mesh": {"weights": "", **_figures(template, template, samples)}}
+        for label, (source, call) in networks.items():
+            rows[label] = {"weights": source}
+            if call is not None:
+                rows[label] |= _figures(evaluation.of_network(call), template, samples)
+        results[name] = rows
+        _show(f"{name}: {len(samples)} pictures of {options.size} px; {machine()}", rows)
+    print("goal: 8° synthetic, 15° Yale, 15 % better than the mesh where the mesh is")
+    if options.json:
+        print(json.dumps({"ours": {"sets": results, "machine": machine()}}))
+
+
+def _networks(runs: Path) -> dict[str, tuple[str, Callable[[Tensor], Tensor] | None]]:
+    """Label → where its weights are from, and the network's call on pictures in 0..255."""
+    full = CrossModalNormals()
+    there, source = ready("facial_normals", PictureToNormals(full), full.eval(), runs)
+    pupil = Pupil(LiveNormals(), None).eval()
+    live_there, live_source = ready("facial_normals_live", pupil.live, pupil, runs)
+    return {
+        "cross-modal, skips on": (source, (lambda x: full.normals(x / 255)) if there else None),
+        "cross-modal, skips off": (source, (lambda x: full.normals(x / 255, skips=False)) if there else None),
+        "live": (live_source if live_there else UNTRAINED, pupil.live if live_there else None),
+    }
+
+
+def _figures(method: evaluation.Method, template: evaluation.Method, samples: list[Sample]) -> Figures:
+    everywhere = evaluation.measured(method, samples)
+    on_mesh = evaluation.measured_where(method, template, samples)
+    twenty, twenty_five, thirty = everywhere.within
+    return {
+        "mean": round(everywhere.mean, 2),
+        "spread": round(everywhere.spread, 2),
+        "median": round(everywhere.median, 2),
+        "under 20": round(100 * twenty, 1),
+        "under 25": round(100 * twenty_five, 1),
+        "under 30": round(100 * thirty, 1),
+        "mean on mesh": round(on_mesh.mean, 2),
+    }
+
+
+def _show(title: str, rows: dict[str, Figures]) -> None:
+    columns = ("weights", "mean", "spread", "median", "under 20", "under 25", "under 30", "mean on mesh")
+    table = Table("", *columns, title=title)
+    for name, row in rows.items():
+        table.add_row(name, *(str(row.get(column, "")) for column in columns))
+    Console(width=130).print(table)

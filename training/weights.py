@@ -1,0 +1,36 @@
+"""Networks to measure: the deployed ones, else what a training run has reached so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from engines import WEIGHTS
+from training import run
+from training.export import load_weights
+
+UNTRAINED = "untrained"
+
+
+def ready(name: str, deployed: nn.Module, whole: nn.Module, runs: Path) -> tuple[bool, str]:
+    """Gives a network its weights, in eval mode.
+
+    Args:
+        name: of the .onnx file and of the run folder.
+        deployed: what an .onnx file holds; a part of `whole` or made of its parts.
+        whole: what a run trains.
+        runs: the folder of run folders.
+
+    Returns:
+        Whether there are weights, and in words where they are from.
+    """
+    deployed.eval()
+    if (WEIGHTS / f"{name}.onnx").is_file():
+        load_weights(deployed, WEIGHTS / f"{name}.onnx")
+        return True, "deployed"
+    if run.has_checkpoint(runs / name):
+        state = run.load_checkpoint(runs / name)
+        whole.load_state_dict(state["average"])
+        return True, f"run, {state['seconds'] / 60:.0f} min"
+    return False, UNTRAINED
