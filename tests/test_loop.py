@@ -25,7 +25,8 @@ from realtime.timing import Meter
 
 
 def picture(index: int) -> Frame:
-    return Frame(np.full((4, 6, 3), index % 256, np.uint8), index, index / 30, time.perf_counter())
+    depth = np.full((4, 6), index, np.uint16)
+    return Frame(np.full((4, 6, 3), index % 256, np.uint8), index, index / 30, time.perf_counter(), depth=depth)
 
 
 class Given(Source):
@@ -317,6 +318,7 @@ def test_frozen_repeats_the_last_frame_and_drains_the_source() -> None:
     Loop(Given(30, before=before), OneFace(), Negative(), [sink], controls).run()
     shown = [255 - int(result.frame.pixels[0, 0, 0]) for result in sink.results]
     assert shown == [*range(10), *[9] * 10, *range(20, 30)]
+    assert [int(result.frame.depth[0, 0]) for result in sink.results] == shown, "depth stands with its picture"
     assert sink.indices == list(range(30))
 
 

@@ -289,3 +289,14 @@ def test_closed_while_it_is_read(tmp_path: Path) -> None:
         next(frames)
         source.close()
         assert list(frames) == []
+
+
+def test_played_like_a_camera_and_cut_short(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a")
+    with open_source(f"rgbd:{folder}", SourceOptions(paced=True, limit_frames=3)) as source:
+        assert source.live
+        frames = list(source)
+        assert source.pairing is not None
+        assert source.pairing.paired == 3
+    for index, frame in enumerate(frames):
+        measured(frame, index)

@@ -229,6 +229,8 @@ def test_text_in_a_tiny_window(show, make_result, card, size) -> None:
         ("f", {"face": 1}),
         ("r", {"recording": False}),
         ("s", {"snapshots": 1}),
+        ("p", {"surfaces": 1}),
+        ("l", {"relight": True}),
         ("space", {"frozen": True}),
         ("w", {"sweep": True}),
         ("e", {"expression": 0.0}),

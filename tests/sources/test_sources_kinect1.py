@@ -79,10 +79,11 @@ def run_with_fakenect(recording: Path, *arguments: str | Path, cwd: Path) -> sub
 
 def test_from_the_sensor_to_the_mode_and_back_to_a_recording(tmp_path: Path) -> None:
     """The whole way with real libfreenect code, until the recording ends: a Kinect that is pulled out."""
-    recording = record(tmp_path / "kinect", 30, gap_s=0.12)
+    recording = record(tmp_path / "kinect", 20, gap_s=0.15)
     done = run_with_fakenect(
         recording,
         *("--mode", "depth", "--sink", "out.mp4", "--sink", "rgbd:again", "--save-kinect", "raw"),
+        *("--save-depth", "depth", "--save-normals", "normals"),
         *("--report", "r.json", "--tracks", "t.jsonl", "--lost-after", "1.5"),
         cwd=tmp_path,
     )
@@ -107,6 +108,13 @@ def test_from_the_sensor_to_the_mode_and_back_to_a_recording(tmp_path: Path) -> 
     with open_source(f"rgbd:{tmp_path / 'again'}") as source:
         frame = next(iter(source))
     check_box(frame.depth)
+    # as have the saved maps: the board faces the camera
+    name = min(path.name for path in (tmp_path / "depth").iterdir())
+    check_box(cv2.imread(str(tmp_path / "depth" / name), cv2.IMREAD_UNCHANGED))
+    normals = cv2.imread(str(tmp_path / "normals" / name), cv2.IMREAD_UNCHANGED)[..., ::-1] / 32767.5 - 1
+    board = normals[normals[..., 2] > 0]
+    assert len(board) > 5000
+    assert np.median(board[:, 2]) > 0.97
 
 
 def check_box(depth: np.ndarray | None) -> None:
@@ -116,7 +124,7 @@ def check_box(depth: np.ndarray | None) -> None:
     near = (inner > 0) & (inner < (NEAR_MM + FAR_MM) / 2)
     columns = np.flatnonzero(near.all(axis=0))
     seen, known = kinect1.CALIBRATION.depth.intrinsics, kinect1.CALIBRATION.colour.intrinsics
-    left = [known.fx * ((200 + 5 * index - seen.cx) / seen.fx - 25 / NEAR_MM) + known.cx for index in range(30)]
+    left = [known.fx * ((200 + 5 * index - seen.cx) / seen.fx - 25 / NEAR_MM) + known.cx for index in range(20)]
     assert min(abs(columns[0] - edge) for edge in left) < 1.6
     assert columns[-1] - columns[0] == pytest.approx(199 * known.fx / seen.fx, abs=2)
     assert np.median(inner[near]) == pytest.approx(NEAR_MM, abs=2)
