@@ -120,7 +120,7 @@ class Surfaces:
             "source_picture": source,
             "live_picture": live,
             **({} if warp.regions is None else {"regions": warp.regions}),
-            **({} if warp.cover is None else _cover_uniforms(warp.cover)),
+            **({} if warp.cover is None else cover_uniforms(warp.cover)),
             "origin": (float(x), float(y)),
             "size": (float(width), float(height)),
             "source_size": tuple(map(float, source.size)),
@@ -166,7 +166,7 @@ class Surfaces:
         return self._programs[defines]
 
 
-def _cover_uniforms(cover: Cover) -> gl.Uniforms:
+def cover_uniforms(cover: Cover) -> gl.Uniforms:
     """The map, and the rows that take frame pixels to texture coordinates (0..1) on it."""
     matrix = cover.matrix.copy()
     matrix[:, 2] += 0.5  # pixel centres at integers

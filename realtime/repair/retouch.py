@@ -19,7 +19,7 @@ from realtime.geometry.mesh import head_mesh
 from realtime.geometry.template import template
 from realtime.render import gl
 from realtime.render.canvas import Canvas
-from realtime.render.surface import Patch
+from realtime.render.surface import Patch, cover_uniforms
 from realtime.repair.pace import Level
 from realtime.repair.tile import Square
 
@@ -45,7 +45,7 @@ class Retouch:
         self._uv = head_mesh()[0].uv
         self._meshes = gl.Meshes()
         self._triangles: dict[int, tuple[Floats, NDArray[np.int32]]] = {}
-        self._masking = gl.Program("mask", "mask")
+        self._masking = {covered: gl.Program("mask", "mask", ("COVERED",) * covered) for covered in (False, True)}
         self._adding = gl.Program("picture", "correct")
         self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
         masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
@@ -60,7 +60,8 @@ class Retouch:
 
         Returns:
             (N, 5, size, size) float32 in [0, 1]: red, green, blue; confidence, the opacity of what is drawn times how
-            little its texture is stretched; mask, where change is allowed. Confidence and mask are 0 beyond the frame.
+            little its texture is stretched; mask, where change is allowed: not on eyes, inner mouth, and what is in
+            front of the face. Confidence and mask are 0 beyond the frame.
         """
         frame = self._canvas.size
         tiles = np.empty((len(squares), CHANNELS, size, size), np.float32)
@@ -118,7 +119,7 @@ class Retouch:
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
-        for program in (self._masking, self._adding):
+        for program in (*self._masking.values(), self._adding):
             program.release()
         for texture in (self._regions, self._correction):
             texture.release()
@@ -138,12 +139,14 @@ class Retouch:
         for layer in patch.layers:
             self._canvas.draw_confidence(layer, rectangle, self._tile)
         GL.glColorMask(False, True, False, False)
-        self._masking.use(
+        cover = patch.layers[-1].cover
+        self._masking[cover is not None].use(
             {
                 "regions": self._regions,
                 "origin": (float(square.x), float(square.y)),
                 "side": float(square.side),
                 "edge": _EDGE,
+                **({} if cover is None else cover_uniforms(cover)),
             }
         )
         with gl.backs_removed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from realtime.effects.base import Effect
 from realtime.effects.photo import person
 from realtime.effects.rotate import Rotate
 from realtime.effects.swap import Swap
-from realtime.frame import Face, Pixels, Pose
+from realtime.frame import Face, Occlusion, Pixels, Pose
+from realtime.geometry.crops import face_crop
 from realtime.geometry.topology import LEFT_EYE, NOSE_TIP, RIGHT_EYE
 from realtime.render.canvas import Canvas
 from realtime.repair.retouch import Retouch
@@ -115,6 +118,29 @@ def test_a_correction_changes_no_bit_outside_the_mask(
     np.testing.assert_array_equal(after[forbidden], before[forbidden])
     changed = np.abs(after - before).max(axis=2)
     assert changed[allowed > 0.9].mean() > 20
+
+
+def test_what_is_in_front_of_the_face_is_left_alone(canvas: Canvas, rng: np.random.Generator) -> None:
+    face = posed_face(FRONTAL, 90, (240.0, 185.0))
+    levels = np.zeros((64, 64), np.uint8)
+    levels[:, :32] = 255
+    face = replace(face, occlusion=Occlusion(levels, face_crop(face.points, 64).matrix))
+    pixels = _noisy(face, rng)
+    effect, settings = _effect(Mode.SWAP)
+    retouch = Retouch(canvas)
+    canvas.begin(pixels)
+    effect.draw(canvas, frame_of(pixels), (face,), settings)
+    (patch,) = canvas.patches
+    square = Square.around(patch.face_points)
+    mask = retouch.read([patch], [square], 128)[0, 4]
+    retouch.add(square, np.full((3, 128, 128), 0.3, np.float32), mask)
+    after = canvas.finish()
+    retouch.release()
+    effect.release()
+    axis = int((face.points[NOSE_TIP, 0] - square.x) * 128 / square.side)
+    assert mask[:, : axis - 3].max() == 0
+    assert mask[:, axis + 3 :].max() == 1
+    np.testing.assert_array_equal(after[:, :236], pixels[:, :236])
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
