@@ -96,11 +96,16 @@ def faces_ytf() -> FaceSet:
     return _face_set("ytf", pack, pack["identity"], np.isin(pack["identity"], _held_out_people(pack["identity"])))
 
 
+def ytf_clips() -> np.ndarray:
+    """(3296,) str person/number of the clip each picture of faces_ytf was taken from."""
+    return _read("faces_ytf.npz")["clip"]
+
+
 def faces_muxspace() -> FaceSet:
     """13205 small grey press photos with pseudo-labels; the people held out of faces_ytf are held out here, too."""
     pack = _read("faces_muxspace.npz")
-    apart = {_folded(person) for person in _held_out_people(_read("faces_ytf.npz")["identity"])}
-    return _face_set("muxspace", pack, pack["identity"], np.array([_folded(p) in apart for p in pack["identity"]]))
+    apart = {folded(person) for person in _held_out_people(_read("faces_ytf.npz")["identity"])}
+    return _face_set("muxspace", pack, pack["identity"], np.array([folded(p) in apart for p in pack["identity"]]))
 
 
 def faces_video() -> FaceSet:
@@ -262,7 +267,7 @@ def _held_out_people(identity: np.ndarray) -> np.ndarray:
     return np.unique(identity)[5::10]
 
 
-def _folded(person: str) -> str:
+def folded(person: str) -> str:
     """A name without accents, case, spaces and signs, to compare spellings across sets."""
     plain = unicodedata.normalize("NFKD", person)
     return "".join(letter for letter in plain.lower() if letter.isascii() and letter.isalpha())

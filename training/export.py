@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, shape_inference
 from torch import nn
 
 from engines.runtime.folding import fold_constants
@@ -80,4 +80,7 @@ def _tidy(path: Path, notes: dict[str, str]) -> None:
         twin.name = node.output[0]
         graph.initializer.append(twin)
         graph.node.remove(node)
-    onnx.save(fold_constants(model), path)
+    model = fold_constants(model)
+    for output, known in zip(model.graph.output, shape_inference.infer_shapes(model).graph.output, strict=True):
+        output.CopyFrom(known)  # the exporter does not know the sizes of all
+    onnx.save(model, path)
