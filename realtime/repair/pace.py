@@ -80,8 +80,12 @@ class Pace:
         """Start with the cheapest level."""
         self._place = 0
 
-    def note(self, captured: float, index: int) -> None:
-        """Take note of a frame that is drawn: when it was captured, in seconds, and its number in the source."""
+    def note(self, captured: float, index: int) -> bool:
+        """Take note of a frame that is drawn: when it was captured, in seconds, and its number in the source.
+
+        Returns:
+            True where it shows that there is not the time for the present level, which is given up.
+        """
         if self._since is None:
             self._since = captured
         self._seen.append((captured, index))
@@ -90,8 +94,10 @@ class Pace:
             self._seen.clear()
             if late and self._place > 0:
                 self._step(-1, captured)
-            elif not late and self.fallen and captured - self._since >= self._patience:
+                return True
+            if not late and self.fallen and captured - self._since >= self._patience:
                 self._step(+1, captured)
+        return False
 
     def _step(self, by: int, now: float) -> None:
         assert self._since is not None

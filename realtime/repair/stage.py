@@ -12,7 +12,7 @@ from realtime.frame import Frame
 from realtime.render.canvas import Canvas
 from realtime.render.surface import Patch
 from realtime.repair.networks import RepairOptions, load_networks
-from realtime.repair.pace import GOAL, Level, Pace, holds, median_seconds
+from realtime.repair.pace import Level, Pace, holds, median_seconds
 from realtime.repair.retouch import SIZES, Retouch
 from realtime.repair.tile import Square
 
@@ -57,6 +57,7 @@ class Repair:
         self._networks = load_networks(options, tell)
         self._pace = Pace((Level.OFF, *self._networks))
         self._on = False
+        self._trouble = ""
         self._reason = "" if options.asked is None else "as asked"
         self._strength: float | None = None  # None before the first frame
         self._time_s = 0.0
@@ -85,7 +86,7 @@ class Repair:
             canvas.finish()
 
         seconds = median_seconds(repaired)
-        self._reason = f"{1000 * seconds:.0f} ms a frame before the start, of {1000 / GOAL:.0f}"
+        self._reason = self._trouble = f"{1000 * seconds:.0f} ms to draw a frame before the start"
         if not holds(seconds):
             self._pace.fall()
         self._squares = {}
@@ -113,15 +114,15 @@ class Repair:
             self._pace.reset()
             self._reason = "switched on"
         self._on = on
-        if self._options.live and on:
-            self._pace.note(frame.captured, frame.index)
+        if self._options.live and on and self._pace.note(frame.captured, frame.index):
+            self._trouble = "frames got lost"
         level = self._pace.level if on else Level.OFF
         if not self._networks:
             why = "no network" if self._options.asked in (Level.FAST, Level.FULL) else ""
         elif not on:
             why = "switched off" if self._options.asked is not Level.OFF else ""
         else:
-            why = "too slow here" if self._pace.fallen else self._reason
+            why = f"too slow here, {self._trouble}" if self._pace.fallen else self._reason
         self.status = Status(self._options.asked, level, why)
         return level
 
