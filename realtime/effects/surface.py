@@ -163,12 +163,18 @@ class Normals(Surface):
     """Normals as colours: red points to the image right, green up, blue to the camera; or the face lit by one lamp."""
 
     def _measured(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Pixels:
-        normals = normal_map(frame, faces).normals
+        whole = normal_map(frame, faces).normals
+        out = np.zeros((*whole.shape[:2], 4), np.uint8)
+        x, y, width, height = cv2.boundingRect((whole[..., 2] != 0).astype(np.uint8))
+        inside = np.s_[y : y + height, x : x + width]  # most of the picture is no head
+        normals = whole[inside]
         known = normals.any(axis=2).astype(np.float32)
-        soft = np.clip(2 * cv2.blur(known, (_SOFT, _SOFT), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1) * known
-        colour, opacity = _look(normals, settings)
-        alpha = (OPACITY * soft * opacity)[..., None]
-        return np.asarray(np.rint(np.concatenate([colour * alpha, alpha], axis=2) * 255), np.uint8)
+        if known.size:
+            soft = np.clip(2 * cv2.blur(known, (_SOFT, _SOFT), borderType=cv2.BORDER_CONSTANT) - 1, 0, 1) * known
+            colour, opacity = _look(normals, settings)
+            alpha = (OPACITY * soft * opacity)[..., None]
+            out[inside] = np.rint(np.concatenate([colour * alpha, alpha], axis=2) * 255)
+        return out
 
     def _colours(self, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
         return _look(mesh_normals(self._mesh, solid), settings)
