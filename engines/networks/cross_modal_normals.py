@@ -24,7 +24,7 @@ BASES = (512, 512, 256, 256, 128)
 TAILS = (256, 128, 64, 64, 64)
 NORMAL_WIDTHS = (640, 320, 320, 192, 64)
 IMAGE_WIDTHS = (512, 256, 256, 128, 64)
-LIVE = (24, 48, 96, 160, 192)
+LIVE = (32, 64, 128, 208, 240)
 
 
 class Encoder(nn.Module):
@@ -39,13 +39,14 @@ class Encoder(nn.Module):
         self.sixteenth = nn.Sequential(Residual(128, 256, 2), Residual(256, 256))
         self.latent = nn.Sequential(Residual(256, LATENT, 2), Residual(LATENT, LATENT))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The latent (B, 512, h/32, w/32), and the features at 1/16, 1/8, 1/4, 1/2 and full size."""
+    def forward(self, x: Tensor, for_skips: bool = True) -> tuple[Tensor, list[Tensor]]:
+        """The latent (B, 512, h/32, w/32), and `for_skips` the features at 1/16, 1/8, 1/4, 1/2 and full size."""
         half = self.stem(x)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
-        return self.latent(sixteenth), [sixteenth, eighth, quarter, half, self.fine(x)]
+        seen = [sixteenth, eighth, quarter, half, self.fine(x)] if for_skips else []
+        return self.latent(sixteenth), seen
 
 
 class NormalDecoder(nn.Module):
@@ -101,16 +102,16 @@ class CrossModalNormals(nn.Module):
 
     def normals(self, image: Tensor, skips: bool = True) -> Tensor:
         """Picture → normals of any length; `skips` off is the publication's ablation."""
-        latent, seen = self.image_encoder(image)
+        latent, seen = self.image_encoder(image, skips)
         return self.normal_decoder(latent, seen if skips else None)
 
     def image_again(self, image: Tensor) -> Tensor:
         """Picture → latent → picture."""
-        return self.image_decoder(self.image_encoder(image)[0])
+        return self.image_decoder(self.image_encoder(image, False)[0])
 
     def normals_again(self, normals: Tensor) -> Tensor:
         """Normal map → latent → normals of any length, without the skips and without the picture encoder."""
-        return self.normal_decoder(self.normal_encoder(normals)[0])
+        return self.normal_decoder(self.normal_encoder(normals, False)[0])
 
 
 class PictureToNormals(nn.Module):

@@ -17,7 +17,7 @@ from realtime.geometry.depth_code import FACE_MM
 from realtime.rgbd import biwi
 from training.data import ShapeModel, ict_face
 from training.facial_depth import evaluation
-from training.facial_depth.samples import Sample, cut
+from training.facial_depth.samples import DepthBatches, Real, Sample, collated, cut
 from training.facial_normals.metrics import angles
 from training.ict import rotations
 from training.ict_surface import IctSurface
@@ -149,3 +149,23 @@ def test_biwi_frames_become_crops_about_the_head(tmp_path: Path) -> None:
     assert test.sample(0).person == "11"
     with pytest.raises(InputError, match="no training frames"):
         BiwiFaces(tmp_path / "nothing", test=False)
+
+
+def test_depth_batches_mix_what_is_measured_and_repeat_by_number() -> None:
+    sample = ball_sample()
+    asked: list[int] = []
+
+    def measured(row: int, rng: np.random.Generator) -> Sample:
+        asked.append(row)
+        return sample
+
+    batches = DepthBatches(None, Real(np.array([3, 5]), measured), seed=0, count=6, share=1.0)
+    first, again = batches(2), batches(2)
+    assert first["grey"].shape == first["depth"].shape == first["known"].shape == (6, 1, 100, 100)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert set(asked) == {3, 5}
+    # what is not known is coded as furthest, and what is known never is
+    assert (first["depth"][~first["known"]] == -1).all()
+    assert (first["depth"][first["known"]] > -1).all()
+    plain = collated([sample])
+    assert np.array_equal(plain["grey"][0, 0], sample.grey)

@@ -22,7 +22,7 @@ from engines.networks.cross_modal_normals import (
 from realtime.frame import Intrinsics
 from training import run
 from training.facial_normals.metrics import angles, mean_errors, normal_errors
-from training.facial_normals.samples import mirrored, normals_crop, of_synthetic
+from training.facial_normals.samples import NormalBatches, mirrored, normals_crop, of_synthetic
 from training.recipes import facial_normals
 from training.synthetic.parts import Class
 from training.synthetic.stock import Kept
@@ -171,6 +171,22 @@ class TestLosses:
         kept = run.load_checkpoint(tmp_path / "facial_normals_live")["model"]
         assert not any("unused" in name for name in kept)
 
+    def test_pairs_take_all_three_ways_and_lone_ones_their_own(self) -> None:
+        torch.manual_seed(0)
+        network = CrossModalNormals()
+        unit = nn.functional.normalize(torch.rand(2, 3, SIDE, SIDE), dim=1)
+        everywhere = torch.ones(2, 1, SIDE, SIDE, dtype=torch.bool)
+        batch = {"image": 255 * torch.rand_like(unit), "normals": unit, "face": everywhere}
+        lone = {"lone_image": 255 * torch.rand_like(unit), "lone_normals": unit, "lone_face": everywhere}
+        assert set(facial_normals.loss(network, batch)) == {"loss", "normals", "image", "normals_again"}
+        parts = facial_normals.loss(network, {**batch, **lone})
+        total = sum(value for name, value in parts.items() if name != "loss")
+        assert float(parts["loss"].detach()) == pytest.approx(float(total.detach()))
+        parts["loss"].backward()
+        silent = [name for name, p in network.named_parameters() if p.grad is None]
+        # the stem at full size is for the skips, which normal maps have none of
+        assert all(name.startswith("normal_encoder.fine") for name in silent), silent
+
 
 class TestAngles:
     """Degrees."""
@@ -195,13 +211,14 @@ class TestAngles:
         assert mean_errors([errors, nothing]).mean == errors.mean
 
 
-def test_a_tilted_crop_turns_its_normals() -> None:
+def a_ball() -> Kept:
+    """Drawn with normals that are known everywhere."""
     side = 96
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j] * 1.05
     inside = x**2 + y**2 < 0.95
     normals = np.dstack([x, -y, np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))]) * inside[..., None]
     points = np.stack([20 + 56 * np.arange(68) / 67, 20 + 56 * ((np.arange(68) * 7) % 68) / 67], axis=1)
-    face = Kept(
+    return Kept(
         0,
         np.zeros((side, side, 3), np.uint8),
         inside * np.float32(900),
@@ -213,6 +230,10 @@ def test_a_tilted_crop_turns_its_normals() -> None:
         Intrinsics(500, 500, 48, 48),
         False,
     )
+
+
+def test_a_tilted_crop_turns_its_normals() -> None:
+    face, side = a_ball(), 96
     rng = np.random.default_rng(5)
     sample = of_synthetic(face, 64, rng)
     crop = normals_crop(face.points, 64, np.random.default_rng(5))
@@ -227,3 +248,23 @@ def test_a_tilted_crop_turns_its_normals() -> None:
     middle = sample.face & (np.hypot(*expected.transpose(2, 0, 1)) < 0.85)
     assert middle.sum() > 500
     assert np.abs(sample.normals[..., :2] - expected)[middle].max() < 0.03
+
+
+def test_batches_depend_on_their_number_alone() -> None:
+    def drawn(index: int) -> Kept:
+        return a_ball()
+
+    batches = NormalBatches(drawn, None, seed=1, count=3, size=32, lone=2)
+    first, again, other = batches(4), batches(4), batches(5)
+    assert {name: value.shape for name, value in first.items()} == {
+        "image": (3, 3, 32, 32),
+        "normals": (3, 3, 32, 32),
+        "face": (3, 1, 32, 32),
+        "lone_normals": (2, 3, 32, 32),
+        "lone_face": (2, 1, 32, 32),
+        "lone_image": (2, 3, 32, 32),
+    }
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["normals"], other["normals"])
+    length = np.linalg.norm(first["normals"], axis=1)
+    assert np.allclose(length[first["face"][:, 0]], 1, atol=1e-3)
