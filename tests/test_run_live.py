@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -67,6 +68,8 @@ DEMO_SWAP = Settings(mode=Mode.SWAP)
         ("--source demo", False, ("out/facet.mp4",), DEMO_SWAP, False),
         ("--source camera", True, ("window",), Settings(mode=Mode.ROTATE, sweep=True), True),
         ("--source camera --face a.jpg", True, ("window",), DEMO_SWAP, True),
+        ("--source demo --repair off", True, ("window",), replace(DEMO_SWAP, repair=False), True),
+        ("--source demo --repair full", True, ("window",), DEMO_SWAP, True),
         ("--source demo --yaw 20", True, ("window",), Settings(mode=Mode.ROTATE, yaw=20), True),
         ("--source a.mp4 --mode depth --sink b.mp4", True, ("b.mp4",), Settings(mode=Mode.DEPTH), False),
         (
