@@ -97,6 +97,9 @@ def test_from_the_sensor_to_the_mode_and_back_to_a_recording(tmp_path: Path) -> 
     with av.open(str(tmp_path / "out.mp4")) as container:
         shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert shown
+    away = np.abs(shown[0].astype(int) - scene(0)[0]).mean(axis=2)
+    assert away[100:240, 300:380].mean() > 25, "the mode shows the near board"
+    assert away[20:300, 10:110].mean() < 4, "and not the wall behind it"
     faces = [json.loads(line)["faces"] for line in (tmp_path / "t.jsonl").read_text().splitlines()]
     assert sum(map(bool, faces)) >= len(faces) // 2
     # what was kept of the raw stream is what the Kinect gave
@@ -133,19 +136,12 @@ def check_box(depth: np.ndarray | None) -> None:
     assert (far == 0).mean() < 0.01
 
 
-@pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (lambda folder: (folder / fakenect.INDEX).unlink(), "no fakenect recording"),
-        (lambda folder: next(folder.glob("d-*")).unlink(), "is listed in INDEX.txt and missing"),
-    ],
-)
-def test_a_damaged_recording_does_not_end_the_process(tmp_path: Path, harm: Any, said: str) -> None:
+def test_a_damaged_recording_does_not_end_the_process(tmp_path: Path) -> None:
     recording = record(tmp_path / "kinect", 2)
-    harm(recording)
+    next(recording.glob("d-*")).unlink()
     done = run_with_fakenect(recording, "--sink", "null", cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert "is listed in INDEX.txt and missing" in done.stderr
 
 
 def test_a_recording_has_no_infrared(tmp_path: Path) -> None:
