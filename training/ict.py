@@ -35,7 +35,11 @@ class ViewRanges:
 
 
 class IctFaces:
-    """The morphable model reduced to keypoints and cheek strips."""
+    """The morphable model reduced to keypoints and cheek strips.
+
+    Attributes:
+        blinks: numbers of the expressions that close the eyes.
+    """
 
     def __init__(self, model: ShapeModel) -> None:
         """Take what is needed of `training.data.ict_face()`."""
@@ -48,6 +52,7 @@ class IctFaces:
         self._identity = _basis(model.identity[:, kept] / unit)
         self._expression = _basis(model.expression[:, kept] / unit)
         self._close, self._open = map(model.expression_names.index, ("mouthClose", "jawOpen"))
+        self.blinks = tuple(map(model.expression_names.index, ("eyeBlink_L", "eyeBlink_R")))
 
     @property
     def mean(self) -> np.ndarray:

@@ -25,6 +25,9 @@ _SENSOR_MM = 5.0
 # How far a person's own shape turns the fit as a whole, degrees of yaw, pitch, roll: measured on ICT heads without
 # noise (`python -m bench monitor`). It is the same in every frame, so the driver's neutral takes it away.
 SHAPE_DEG = (0.6, 2.3, 0.9)
+# Landmark errors of one face go together: a network that is wrong is wrong about neighbours alike. The pose is off by
+# this many times what independent errors would make it (rendered heads, `python -m bench monitor`).
+_TOGETHER = 2.5
 _LEAST_MEASURED = 12
 _OUTLIER_MM = 25.0
 
@@ -141,7 +144,7 @@ def measure_head(
     if sensor_mm is not None and (spatial := _spatial(face, camera, sensor_mm, blur)) is not None:
         rotation, fit, place, measured = spatial.rotation, spatial, spatial.shift, True
     sigma = angle_deviations(rotation, fit.covariance)
-    total = (float(np.hypot(part, shape)) for part, shape in zip(_angles(sigma), SHAPE_DEG, strict=True))
+    total = (float(np.hypot(_TOGETHER * part, shape)) for part, shape in zip(_angles(sigma), SHAPE_DEG, strict=True))
     position = (float(place[0]), float(place[1]), float(place[2]))
     return Head(pose_of(rotation), Pose(*total), position, measured, flat.scale / scale), flat
 
