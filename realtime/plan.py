@@ -34,6 +34,7 @@ class Plan:
         take_turns: the demo without other faces: each of its portraits is given the other one's face.
         sheet: where a contact sheet of the first sink's clip goes, or None.
         max_faces: how many faces are followed.
+        monitor: how mode `monitor` watches.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Plan:
     take_turns: bool
     sheet: Path | None
     max_faces: int
+    monitor: MonitorOptions
 
 
 def make_plan(options: Options, has_display: bool) -> Plan:
@@ -77,6 +79,7 @@ def make_plan(options: Options, has_display: bool) -> Plan:
         take_turns=source == "demo" and not options.face.face,
         sheet=HEADLESS_CLIP.with_name("facet_sheet.png") if headless_demo else None,
         max_faces=options.face.max_faces or (_MONITOR_FACES if settings.mode is Mode.MONITOR else 1),
+        monitor=_monitor_options(options.monitor),
     )
 
 
@@ -92,8 +95,7 @@ def network_threads(wanted: int | None) -> int:
     return wanted or min(4, max(1, (os.cpu_count() or 1) // 2))
 
 
-def monitor_options(group: MonitorGroup) -> MonitorOptions:
-    """How mode `monitor` watches."""
+def _monitor_options(group: MonitorGroup) -> MonitorOptions:
     return MonitorOptions(read_limits(group.limit), group.driver_region or EVERYWHERE, group.focal)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -21,7 +21,7 @@ from realtime.effects.privacy import OnLost
 from realtime.loop import Loop
 from realtime.options import Options
 from realtime.people import TakingTurns, demo_people, load_people
-from realtime.plan import Plan, display_is_there, make_plan, monitor_options, network_threads
+from realtime.plan import Plan, display_is_there, make_plan, network_threads
 from realtime.progress import ProgressLine
 from realtime.provenance import METADATA
 from realtime.renderer import Renderer, RenderOptions
@@ -56,9 +56,8 @@ def run(options: Options, stop: threading.Event) -> int:
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         source, analyser = _open_inputs(options, plan, pool, stack)
-        drawing = pool.submit(
-            _render_options, options, analyser, source.size
-        )  # photos are measured while the window opens
+        # photos are measured while the window opens
+        drawing = pool.submit(_render_options, options, plan, analyser, source.size)
         repair = _open_repair(options, source)
         figures = partial(_figures, meter, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
@@ -148,14 +147,14 @@ def _figures(meter: Meter, repair: Repair) -> list[str]:
     return [*meter.read().lines(), *repair.status.lines()]
 
 
-def _render_options(options: Options, analyser: Analyser, size: tuple[int, int]) -> RenderOptions:
+def _render_options(options: Options, plan: Plan, analyser: Analyser, size: tuple[int, int]) -> RenderOptions:
     # Without --face the built-in portraits: the keys can then switch to `swap` at any time.
     faces = options.face.face
     return RenderOptions(
         people=load_people(faces, analyser, say) if faces else demo_people(analyser),
         on_lost=OnLost(options.face.on_lost),
         badge=not options.output.no_badge,
-        monitor=monitor_options(options.monitor),
+        monitor=plan.monitor,
         size=size,
     )
 
@@ -177,16 +176,12 @@ def _open_sinks(
     if options.output.tracks is not None:
         sinks.append(stack.enter_context(TracksWriter(options.output.tracks)))
     if plan.settings.mode is Mode.MONITOR:
-        sinks.extend(stack.enter_context(sink) for sink in _monitor_sinks(options, plan, source))
+        wanted = monitor_sinks(options.monitor, plan.monitor.limits, source.live, plan.source)
+        sinks.extend(stack.enter_context(sink) for sink in wanted)
     for folder, make in ((options.output.save_depth, depth_sink), (options.output.save_normals, normals_sink)):
         if folder is not None:
             sinks.append(stack.enter_context(make(folder)))
     return sinks
-
-
-def _monitor_sinks(options: Options, plan: Plan, source: Source) -> Iterator[Sink]:
-    limits = monitor_options(options.monitor).limits
-    return monitor_sinks(options.monitor, limits, source.live, plan.source)
 
 
 def _summary(plan: Plan, source: Source, sinks: list[Sink], analyser: Analyser) -> str:

@@ -57,32 +57,6 @@ def test_the_program_writes_what_it_saw(data: Path, tmp_path: Path) -> None:
     assert "<svg" in names["r.html"].read_text()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--mode", "swap", "--events", "e.jsonl"),
-        ("--mode", "monitor", "--limit", "glance=2"),
-        ("--mode", "monitor", "--driver-region", "0", "0", "2", "1"),
-        ("--opentrack", "nowhere"),
-    ],
-)
-def test_options_that_make_no_sense(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        str(ROOT / "run_live.py"),
-        "--source",
-        "demo",
-        "--sink",
-        "null",
-        "--seconds",
-        "1",
-        *arguments,
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-
-
 def test_labels_are_of_frames_once() -> None:
     seen = [(label.clip, label.frame, label.eye) for label in labels()]
     assert len(seen) == len(set(seen))
