@@ -122,7 +122,7 @@ def hand(shape: Shape, look: Look, rng: np.random.Generator) -> list[Part]:
         along = np.concatenate([np.linspace(0, 0.85, 10), [0.89, 0.93, 0.96, 0.98, 0.995, 1]])
         round_end = np.sqrt(1 - np.clip((along - 0.85) / 0.15, 0, 1) ** 2)
         radius = np.interp(along, np.linspace(0, 1, len(radii)), radii) * round_end
-        pieces.append(tube(_rounded(points, along), radius, 12, flat))
+        pieces.append(tube(_rounded(points, along), radius, 12, flat, across=np.array([1.0, 0, 0])))
 
     # in its own axes: palm towards +z (the face), fingers up, thumb to +x
     pipe(np.array([[0, 46, 0], [0, 20, 0], [0, -22, 0], [0, -44, 0]]), np.array([14, 36, 42, 34]), flat=0.33)
@@ -136,7 +136,7 @@ def hand(shape: Shape, look: Look, rng: np.random.Generator) -> list[Part]:
             at = at + step
             points.append(at)
         pipe(np.array(points), radius * np.array([1.05, 1, 0.95, 0.88]))
-    thumb = np.array([[32, 28, 2], [48, 8, 6], [56, -14, 10 + 14 * fold], [56 - 18 * fold, -34, 14 + 16 * fold]])
+    thumb = np.array([[12, 36, 0], [46, 10, 6], [56, -14, 10 + 14 * fold], [56 - 18 * fold, -34, 14 + 16 * fold]])
     pipe(thumb, np.array([15, 12, 10, 9]))
     pipe(np.array([[0, 190.0, 8], [0, 110, 5], [0, 40, 0]]), np.array([38, 31, 26]), flat=0.75)
     tilt = np.array([[rng.uniform(-25, 25), rng.uniform(-25, 15), rng.normal(0, 40)]])

@@ -66,6 +66,7 @@ class Head:
         self.regions = regions.find(self.neutral, self.neutral[self.landmarks], self.eye_rims)
         self._azimuth = regions.azimuth(self.neutral)
         self._at = regions.atlas_place(self.neutral)
+        self._last = (np.empty(0, np.float32), np.empty(0, np.float32))
         self._carried = 1 - np.clip((self.neutral[:, 1] - _NECK[0]) / (_NECK[1] - _NECK[0]), 0, 1)
 
     @property
@@ -89,8 +90,7 @@ class Head:
             gaze: (2, 2) degrees to the image right and up, of the image-left and the image-right eye.
             sky: (V,) how open to light each vertex of the skin is, 0..1.
         """
-        still = (identity.astype(np.float32) @ self._identity).reshape(self.neutral.shape)
-        moving = (expression.astype(np.float32) @ self._expression).reshape(self.neutral.shape)
+        still, moving = self._identified(identity), self._expressed(expression)
         skin = self.neutral + still + moving
         eyes = self._eyes + np.stack([still[rim].mean(axis=0) for rim in self.eye_rims])
         jaw = moving[self.landmarks[[7, 8, 9]]].mean(axis=0)
@@ -99,6 +99,20 @@ class Head:
         parts += [_sleeve(skin[rim]) for rim in self.eye_rims]
         parts += [self._socket(skin, look), *self._teeth(still, jaw, look)]
         return Shape(parts, skin[self.landmarks], skin[self._strips], eyes, skin)
+
+    def _identified(self, identity: np.ndarray) -> np.ndarray:
+        """(V, 3) offsets of who it is; pictures of one person often follow each other."""
+        if not np.array_equal(identity, self._last[0]):
+            offsets = (identity.astype(np.float32) @ self._identity).reshape(self.neutral.shape)
+            self._last = (identity.copy(), offsets)
+        return self._last[1]
+
+    def _expressed(self, expression: np.ndarray) -> np.ndarray:
+        """(V, 3) offsets of the expression; most muscles rest."""
+        offsets = np.zeros(self.neutral.size, np.float32)
+        for muscle in np.flatnonzero(expression):
+            offsets += np.float32(expression[muscle]) * self._expression[muscle]
+        return offsets.reshape(self.neutral.shape)
 
     def _skin(self, look: Look, skin: np.ndarray, sky: np.ndarray) -> Part:
         r, count = self.regions, len(skin)

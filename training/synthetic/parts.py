@@ -102,15 +102,20 @@ def sheet_triangles(rows: int, columns: int, closed: bool = False) -> np.ndarray
     return _sheets[key]
 
 
-def tube(path: np.ndarray, radii: np.ndarray, sides: int = 10, flat: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def tube(
+    path: np.ndarray, radii: np.ndarray, sides: int = 10, flat: float = 1.0, across: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (N * sides, 3) and triangles of a pipe along (N, 3) `path` with (N,) `radii`.
 
-    `flat` scales the radius along the pipe's second axis. A radius of 0 at either end closes it.
+    `across` (3,) is the direction of the pipe's first axis, any by default; `flat` scales the radius along the second.
+    A radius of 0 at either end closes it.
     """
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    helper = np.eye(3)[np.argmin(np.abs(along).sum(axis=0))]
-    first = np.cross(along, helper)
+    if across is None:
+        first = np.cross(along, np.eye(3)[np.argmin(np.abs(along).sum(axis=0))])
+    else:
+        first = across - (along @ across)[:, None] * along
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(along, first)
     turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)

@@ -134,7 +134,7 @@ class Wrinkles:
 def _carve(height: np.ndarray, line: np.ndarray, depth: float, width: float) -> None:
     """Adds a valley of `depth` mm along (N, 2) texels, ending softly, with slightly raised sides."""
     texel = (BOTTOM - TOP) / ATLAS[1]
-    steps = np.linspace(0, len(line) - 1, 40)
+    steps = np.linspace(0, len(line) - 1, 15)
     dense = np.stack([np.interp(steps, np.arange(len(line)), line[:, i]) for i in range(2)], axis=1)
     fade = np.sin(np.linspace(0.05, np.pi - 0.05, len(dense)))
     low = np.maximum(np.floor(dense.min(axis=0)).astype(int) - 16, 0)
