@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime.errors import InputError
 from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
+from training import data
 from training.ict import rotations
 from training.synthetic.parts import Class, Normals, sheet_triangles, tube
 from training.synthetic.render import Renderer
-from training.synthetic.scene import Ranges, Scene, crop_camera
+from training.synthetic.scene import Ranges, Scene, crop_camera, random_scene
 from training.synthetic.stock import Stock
 from training.synthetic.truth import Rendered
 
@@ -23,9 +25,6 @@ SIZE = 96
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[Renderer]:
-    from realtime.errors import InputError
-    from training import data
-
     try:
         data.folder()
     except InputError as error:
@@ -151,8 +150,6 @@ def test_infrared_is_grey_and_background_has_no_truth(renderer: Renderer) -> Non
 
 
 def _infrared(renderer: Renderer, ranges: Ranges) -> list[tuple[int, Scene]]:
-    from training.synthetic.scene import random_scene
-
     return [(seed, random_scene(seed, SIZE, renderer.head, ranges)) for seed in (61, 62)]
 
 

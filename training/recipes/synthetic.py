@@ -19,6 +19,7 @@ from rich.progress import track
 from realtime.contact_sheet import grid
 from realtime.errors import InputError
 from realtime.sinks.png import write_png
+from training.synthetic.crew import drawn
 from training.synthetic.render import Renderer
 from training.synthetic.scene import HELD_OUT, Ranges
 from training.synthetic.stock import SIZE, Stock
@@ -43,6 +44,8 @@ class Config:
     """Draw people that are never trained on."""
     size: int = SIZE
     """Pixels of a picture's side."""
+    workers: int = 1
+    """Processes that draw the sheet or the stock."""
     runs: Path = Path("runs")
     """Where the stock's folder is put."""
     ranges: Ranges = field(default_factory=Ranges)
@@ -53,23 +56,32 @@ def train(config: Config) -> None:
     if config.sheet is None and config.speed is None and config.stock is None:
         raise InputError("Nothing to draw: give --sheet PNG, --speed N or --stock N.")
     first = config.first + (HELD_OUT if config.held_out else 0)
+    if config.sheet is not None:
+        seeds = range(first, first + config.count)
+        panels = [panel(face) for face in drawn(seeds, config.size, config.ranges, config.workers)]
+        write_png(config.sheet, grid(panels, columns=4))
+    if config.speed is not None:
+        _measure(config, first)
+    if config.stock is not None:
+        name = f"stock_{config.size}" + ("_held_out" if config.held_out else "")
+        stock = Stock.create(config.runs / name, config.stock, config.size)
+        numbers = range(stock.filled, config.stock)
+        seeds = range(first + stock.filled, first + config.stock)
+        faces = drawn(seeds, config.size, config.ranges, config.workers)
+        for index, face in track(zip(numbers, faces, strict=True), "drawing faces", total=len(numbers)):
+            stock.put(index, face)
+
+
+def _measure(config: Config, first: int) -> None:
+    count = config.speed or 0
     with Renderer(config.size, config.ranges) as renderer:
-        if config.sheet is not None:
-            faces = [renderer.face(seed) for seed in range(first, first + config.count)]
-            write_png(config.sheet, grid([panel(face) for face in faces], columns=4))
-        if config.speed is not None:
-            renderer.face(first)
-            wall, cpu = time.perf_counter(), time.process_time()
-            for seed in range(first, first + config.speed):
-                renderer.face(seed)
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            print(f"{config.speed} faces of {config.size} px: {config.speed / wall:.1f} a second,", end=" ")
-            print(f"{1000 * cpu / config.speed:.0f} ms of processor time each")
-        if config.stock is not None:
-            name = f"stock_{config.size}" + ("_held_out" if config.held_out else "")
-            stock = Stock.create(config.runs / name, config.stock, config.size)
-            for index in track(range(stock.filled, config.stock), "drawing faces"):
-                stock.put(index, renderer.face(first + index))
+        renderer.face(first)
+        wall, cpu = time.perf_counter(), time.process_time()
+        for seed in range(first, first + count):
+            renderer.face(seed)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{count} faces of {config.size} px: {count / wall:.1f} a second,", end=" ")
+    print(f"{1000 * cpu / count:.0f} ms of processor time each")
 
 
 def panel(face: Rendered) -> np.ndarray:

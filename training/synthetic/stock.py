@@ -64,9 +64,8 @@ class Stock:
         if (folder / _COUNT).is_file():
             stock = cls.open(folder, "r+")
             if stock.shape != (count, size):
-                raise InputError(
-                    f"{folder} holds room for {stock.shape[0]} faces of {stock.shape[1]} pixels: remove it."
-                )
+                held, side = stock.shape
+                raise InputError(f"{folder} has room for {held} faces of {side} pixels: remove it, or ask for that.")
             return stock
         arrays = {}
         for name, (extent, kind) in _ARRAYS.items():
