@@ -16,9 +16,9 @@ from realtime.geometry.topology import BROWS, EYES, HAIRLINE, JAW, KEYPOINTS, LA
 _MEMORY_S = 10.0
 _SAMPLE_S = 0.1
 _SETTLE_S = 0.4
-# lips more than the rest inside: the photo's smile is no feature of its shape
-# and the brows most: the drawn ones must cover the live ones
-_SHAPE_OUTLINE, _SHAPE_INSIDE, _SHAPE_LIPS, _SHAPE_BROWS = 1.0, 0.3, 0.7, 0.9
+# lips more than the rest inside: the photo's smile is no feature of its shape; and the brows most: the drawn ones must
+# cover the live ones. Both as little as still looks right: more costs likeness (`python -m bench identity`).
+_SHAPE_OUTLINE, _SHAPE_INSIDE, _SHAPE_LIPS, _SHAPE_BROWS = 1.0, 0.3, 0.4, 0.7
 # Inner-lip points above and below each other, with the outer-lip points that move with them.
 _LIP_PAIRS = ((61, 67, 50, 58), (62, 66, 51, 57), (63, 65, 52, 56))
 
@@ -83,7 +83,7 @@ def into_source(affine: np.ndarray, residual: np.ndarray) -> Floats:
 
 def shape_gain(shape: float | None) -> Floats:
     """(81, 1) float32: how much of the shape difference is followed; None: all of it along the outline, 0.3
-    inside, 0.7 at the lips, 0.9 at the brows."""
+    inside, 0.4 at the lips, 0.7 at the brows."""
     if shape is not None:
         return np.full((KEYPOINTS, 1), shape, np.float32)
     gain = np.full((KEYPOINTS, 1), _SHAPE_INSIDE, np.float32)

@@ -12,7 +12,7 @@ from realtime.geometry.topology import BROWS, HAIRLINE, INNER_LIPS, LEFT_EYE, NO
 
 SIZE = 256
 # in eye distances
-_EYE_GROWTH = 0.07
+_EYE_GROWTH = 0.04  # the live lids' edge, no more of the live face
 _MOUTH_GROWTH = 0.03  # the photo's teeth must not show round a closed mouth
 _EYE_BLUR = 0.035
 _MOUTH_BLUR = 0.02

@@ -169,8 +169,8 @@ def test_shape_gain_follows_the_outline_most() -> None:
     assert gain.shape == (81, 1)
     assert (gain[JAW] == 1).all()
     assert (gain[HAIRLINE] == 1).all()
-    np.testing.assert_allclose(gain[LIPS], 0.7)
-    np.testing.assert_allclose(gain[BROWS], 0.9)
+    np.testing.assert_allclose(gain[LIPS], 0.4)
+    np.testing.assert_allclose(gain[BROWS], 0.7)
     np.testing.assert_allclose(gain[NOSE], 0.3)
     for value in (0.0, 0.5, 1.0):
         np.testing.assert_array_equal(shape_gain(value), np.full((81, 1), value, np.float32))
