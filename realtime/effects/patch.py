@@ -1,8 +1,6 @@
-"""Drawn faces, with the surroundings that a repair may change."""
+"""Drawn faces, with what surrounds them."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import cv2
 import numpy as np
@@ -11,19 +9,10 @@ from realtime.frame import Floats
 from realtime.geometry.mesh import RINGS, face_mesh, head_mesh
 from realtime.render.surface import Patch, Warp
 
-# How far a repair may reach: over the face, and this share of all on the rings of the head mesh around it.
-_ROUND_A_SEAM = (0.0, 0.0, 0.0)
-_ROUND_A_HEAD = (1.0, 0.0, 0.0)
 
-
-def seam_patch(face: int, layers: tuple[Warp, ...]) -> Patch:
-    """A face drawn over a live one, its layers (the lowest first) all on the face mesh: repaired round its seam."""
-    return Patch(face, layers, _with_rings(layers[-1].position), _seam_reach())
-
-
-def head_patch(face: int, layer: Warp) -> Patch:
-    """A head that is moved with its surroundings, drawn on the head mesh: the repair reaches into them."""
-    return Patch(face, (layer,), _with_rings(layer.position[: len(face_mesh().uv)]), _head_reach())
+def face_patch(face: int, *layers: Warp) -> Patch:
+    """A drawn face: its id and its surfaces on the face or head mesh, the lowest first."""
+    return Patch(face, layers, _with_rings(layers[-1].position[: len(face_mesh().uv)]))
 
 
 def _with_rings(face: Floats) -> Floats:
@@ -52,21 +41,3 @@ def _to_hull(points: Floats, rays: Floats) -> Floats:
     reached = np.where(speed > 1e-6, (out * hull).sum(axis=1) / np.maximum(speed, 1e-6), np.inf)
     nearest = reached.min(axis=1)
     return np.where(np.isfinite(nearest), nearest, 1.0)
-
-
-@cache
-def _seam_reach() -> Floats:
-    return _reach(_ROUND_A_SEAM)
-
-
-@cache
-def _head_reach() -> Floats:
-    return _reach(_ROUND_A_HEAD)
-
-
-def _reach(rings: tuple[float, ...]) -> Floats:
-    """(V,) of the head mesh: 1 on the face, then what each ring has."""
-    assert len(rings) == len(RINGS)
-    _, anchors, _ = head_mesh()
-    around = np.repeat(np.array(rings, np.float32), len(anchors) // len(RINGS))
-    return np.concatenate([np.ones(len(face_mesh().uv), np.float32), around])

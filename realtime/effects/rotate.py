@@ -8,7 +8,7 @@ from engines.lstsq import solve
 from realtime.analysis.pose import rotation_of
 from realtime.controls import Settings
 from realtime.effects.base import Effect
-from realtime.effects.patch import head_patch
+from realtime.effects.patch import face_patch
 from realtime.frame import Drawn, Face, Floats, Frame, Pose
 from realtime.geometry.mesh import head_mesh
 from realtime.geometry.topology import LANDMARKS, eye_distance
@@ -39,7 +39,7 @@ class Rotate(Effect):
                 continue
             affine = self._affine(face, self._rotation(face, frame, settings))
             if np.isfinite(affine).all():
-                canvas.draw(head_patch(face.id, self._warp(face, affine)))
+                canvas.draw(face_patch(face.id, self._warp(face, affine)))
                 drawn[face.id] = Drawn(affine, face.depth[:LANDMARKS], face.landmarks)
         return drawn
 

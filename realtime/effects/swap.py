@@ -17,7 +17,7 @@ from realtime.effects.expression import (
     shape_gain,
     solve_weights,
 )
-from realtime.effects.patch import seam_patch
+from realtime.effects.patch import face_patch
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import reached, regions
 from realtime.effects.relight import Fringe, Relight, Tone
@@ -125,7 +125,7 @@ class Swap(Effect):
         for place, (index, opacity) in enumerate(self._layers(track)):
             points = self._geometry(track, index, affines[index], face, frame.time_s, settings)
             layers.append(self._surface(track, views[index], affines[index], points, face, look, opacity, place == 0))
-        canvas.draw(seam_patch(face.id, tuple(layers)))
+        canvas.draw(face_patch(face.id, *layers))
         view = views[track.view]
         return Drawn(affines[track.view], view.depth[:LANDMARKS], view.points[:LANDMARKS])
 

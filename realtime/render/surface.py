@@ -80,13 +80,11 @@ class Patch:
         face: id of the live face.
         layers: the surfaces, the lowest first.
         position: (V, 2) float32 frame pixels of the vertices of `head_mesh`: where the face is, and what surrounds it.
-        reach: (V,) float32 in [0, 1], how much a repair may change there; the very array of all patches of a kind.
     """
 
     face: int
     layers: tuple[Warp, ...]
     position: Floats
-    reach: Floats
 
     @property
     def face_points(self) -> Floats:

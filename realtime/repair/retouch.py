@@ -7,6 +7,7 @@ mask allows it. So detail is the picture's own, and a pixel outside the mask sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
@@ -42,9 +43,9 @@ class Retouch:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
-        self._uv = head_mesh()[0].uv
-        self._meshes = gl.Meshes()
-        self._triangles: dict[int, tuple[Floats, NDArray[np.int32]]] = {}
+        reach, triangles = _changeable()
+        self._fixed = np.column_stack([head_mesh()[0].uv, reach])
+        self._surroundings = gl.Mesh(_LAYOUT, triangles)
         self._masking = {covered: gl.Program("mask", "mask", ("COVERED",) * covered) for covered in (False, True)}
         self._adding = gl.Program("picture", "correct")
         self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
@@ -125,7 +126,7 @@ class Retouch:
             texture.release()
         for target in (self._tile, self._before):
             target.release()
-        self._meshes.release()
+        self._surroundings.release()
         self._quad.release()
 
     def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
@@ -150,25 +151,28 @@ class Retouch:
             }
         )
         with gl.backs_removed():
-            self._meshes(self._reached(patch.reach), _LAYOUT).draw(
-                np.column_stack([patch.position, self._uv, patch.reach])
-            )
+            self._surroundings.draw(np.column_stack([patch.position, self._fixed]))
         GL.glColorMask(True, True, True, True)
         return self._tile.read()[..., :2].copy()
 
-    def _reached(self, reach: Floats) -> NDArray[np.int32]:
-        """The triangles of the head mesh that a repair may change at all, far ones first.
 
-        In that order the nose covers the cheek behind it without a depth buffer, which costs twice the time.
-        """
-        if id(reach) not in self._triangles:  # made once per kind of patch; kept here, so that their id stays theirs
-            mesh, anchors, _ = head_mesh()
-            depth = mesh.weights @ template()[:, 2]
-            depth[-len(anchors) :] = np.inf
-            triangles = mesh.triangles[(reach[mesh.triangles] > 0).any(axis=1)]
-            order = np.argsort(-depth[triangles].mean(axis=1), kind="stable")
-            self._triangles[id(reach)] = (reach, np.ascontiguousarray(triangles[order]))
-        return self._triangles[id(reach)][1]
+@cache
+def _changeable() -> tuple[Floats, NDArray[np.int32]]:
+    """Where a repair may change the head: on the face, and less and less on the way to the first ring round it.
+
+    A network taught on seams tints a wall that it may change further out.
+
+    Returns:
+        (V,) float32 in [0, 1] at the vertices of the head mesh; and the (T, 3) triangles there, far ones first. In that
+        order the nose covers the cheek behind it without a depth buffer, which costs twice the time.
+    """
+    mesh, anchors, _ = head_mesh()
+    reach = np.ones(len(mesh.uv), np.float32)
+    reach[-len(anchors) :] = 0
+    depth = mesh.weights @ template()[:, 2]
+    depth[-len(anchors) :] = np.inf
+    triangles = mesh.triangles[(reach[mesh.triangles] > 0).any(axis=1)]
+    return reach, triangles[np.argsort(-depth[triangles].mean(axis=1), kind="stable")]
 
 
 def _packed(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
