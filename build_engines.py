@@ -25,8 +25,9 @@ from engines import Engine, EngineError
 from engines.lstsq import kernel
 from engines.nvidia import gpus
 
-# a network is as it was when its outputs stay within this share of the reference's largest value
-TOLERANCE = 1e-3
+# A network is as it was when its outputs stay within this share of the reference's largest value. In half precision the
+# mean must: a doubtful landmark may take another peak of its map.
+TOLERANCE, HALF_TOLERANCE = 1e-3, 3e-3
 TIMED_RUNS = 50
 
 
@@ -145,7 +146,7 @@ def _run_times(engine: Engine) -> np.ndarray:
 
 
 def checked(loaded: list[Loaded], options: Options) -> tuple[Table, bool]:
-    """Errors against the outputs stored beside each network, and whether all are within TOLERANCE."""
+    """Errors against the outputs stored beside each network, and whether all are within the tolerance."""
     table = _table(
         "network", "output", "max error", "mean error", "largest value", "", title="Against stored references"
     )
@@ -159,7 +160,10 @@ def checked(loaded: list[Loaded], options: Options) -> tuple[Table, bool]:
             wanted = [stored[f"out_{place}"] for place in range(len(item.engine.spec.outputs))]
         for spec, output, reference in zip(item.engine.spec.outputs, item.engine(*inputs), wanted, strict=True):
             error, largest = np.abs(output - reference), float(np.abs(reference).max())
-            fine = bool(error.max() <= TOLERANCE * largest)
+            if item.engine.precision == "float32":
+                fine = bool(error.max() <= TOLERANCE * largest)
+            else:
+                fine = bool(error.mean() <= HALF_TOLERANCE * largest)
             good = good and fine
             numbers = [f"{value:.2e}" for value in (error.max(), error.mean(), largest)]
             table.add_row(item.name, spec.name, *numbers, "ok" if fine else "[bold red]off[/]")

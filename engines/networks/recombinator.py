@@ -17,6 +17,9 @@ from realtime.geometry.topology import KEYPOINTS
 SIZE = 112  # side of the input crop, pixels
 STRIDE = 4  # heat-map cell, pixels
 GRID = SIZE // STRIDE
+# No logit comes near it. But where OpenVINO multiplies in bfloat16, it rounds a convolution's result to that as well,
+# unless more follows at once: with this the heat-maps stay float32, and the points move half as much.
+BOUND = 100.0
 WINDOW = 2  # the soft-argmax averages over the cells at most this far from the peak, in x and in y
 
 
@@ -63,7 +66,7 @@ class Recombinator(nn.Module):
         level16 = self.decode16(torch.cat([fine16, _upsample(coarse, GRID // 4)], dim=1))
         level8 = self.decode8(torch.cat([fine8, _upsample(level16, GRID // 2)], dim=1))
         level4 = self.decode4(torch.cat([fine4, _upsample(level8, GRID)], dim=1))
-        return self.heat(level4), level16.mean(dim=(2, 3))
+        return self.heat(level4).clamp(-BOUND, BOUND), level16.mean(dim=(2, 3))
 
     def read(self, heat: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Points in crop pixels, and the logits of confidence and face, of `heat_maps`' result."""

@@ -41,6 +41,7 @@ class OpenVinoEngine(Engine):
     """
 
     runtime = f"openvino {ov.__version__.split('-')[0]} cpu"
+    precision = "float32"
 
     def __init__(
         self,
@@ -65,7 +66,8 @@ class OpenVinoEngine(Engine):
         self._name = name
         self._path = path
         model = self._read()
-        self.precision = "bfloat16" if _stands_bfloat16(model) and _has_bfloat16() else "float32"
+        if _stands_bfloat16(model) and _has_bfloat16():
+            self.precision = "bfloat16"
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
