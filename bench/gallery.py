@@ -15,14 +15,18 @@ from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
 from realtime.contact_sheet import grid
 from realtime.controls import Mode, Settings
 from realtime.frame import Frame, Pixels
+from realtime.geometry.crops import face_crop
 from realtime.people import demo_people
 from realtime.provenance import METADATA
 from realtime.renderer import Renderer, RenderOptions
 from realtime.sinks.png import write_png
 from realtime.sources.demo import RATE, TURN_S, Demo
+from training.occluders import Draw, glasses, hand
+from training.occluders.scene import Scene
 
 _CELL = (320, 320)
 _LOOK_S = 2.5  # the moment of each portrait's turn
+_COVERS: tuple[tuple[Draw, int], ...] = ((glasses, 1), (hand, 12))  # what is drawn before each portrait
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,17 @@ def run(options: Options) -> None:
     """Write one PNG for every sheet of `_sheets`."""
     options.out.mkdir(parents=True, exist_ok=True)
     frames = _frames()
-    analyser = open_analyser(AnalysisOptions(tracked=False))
+    analyser = open_analyser(AnalysisOptions(tracked=False, occlusion=lambda: True))
     renderer = Renderer(RenderOptions(people=demo_people(analyser)))
     renderer.open()
     sheets = _sheets()
     for name, settings in track(sheets.items(), "drawing"):
         cells = [_drawn(renderer, analyser, frame, setting) for frame in frames for setting in settings]
         write_png(options.out / f"{name}.png", grid(cells, columns=len(settings)), METADATA)
+    rows = [_kept(renderer, analyser, frame, *cover) for frame, cover in zip(frames, _COVERS, strict=True)]
+    write_png(options.out / "occlusion.png", grid([cell for row in rows for cell in row], columns=3), METADATA)
     renderer.close()
-    print(f"{len(sheets)} pictures in {options.out}")
+    print(f"{len(sheets) + 1} pictures in {options.out}")
 
 
 def _sheets() -> dict[str, list[Settings]]:
@@ -57,6 +63,20 @@ def _sheets() -> dict[str, list[Settings]]:
         "rotate": [*turned[:2], off, *turned[2:]],
         "measure": [Settings(mode=mode) for mode in (Mode.LANDMARKS, Mode.MESH, Mode.DEPTH, Mode.NORMALS)],
     }
+
+
+def _kept(renderer: Renderer, analyser: Analyser, frame: Frame, draw: Draw, seed: int) -> list[Pixels]:
+    """The face with something drawn before it, then swapped over that, and behind it."""
+    (face,) = analyser.analyse(frame)
+    crop = face_crop(face.points, 2 * _CELL[0])
+    scene = Scene(crop.cut(frame.pixels), crop.into(face.points))
+    draw(scene, np.random.default_rng(seed))
+    covered = replace(frame, pixels=np.clip(scene.picture, 0, 255).astype(np.uint8))
+    (face,) = analyser.analyse(covered)
+    other = Settings(mode=Mode.SWAP, face=int(frame.index < TURN_S * RATE))
+    faces = (replace(face, occlusion=None), face)
+    swapped = [renderer.draw(covered, (each,), other).frame.pixels for each in faces]
+    return [cv2.resize(pixels, _CELL, interpolation=cv2.INTER_AREA) for pixels in (covered.pixels, *swapped)]
 
 
 def _frames() -> list[Frame]:

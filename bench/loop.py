@@ -61,6 +61,8 @@ class Options:
     """Measure the other policies, too."""
     threads: int | None = None
     """CPU threads per network; default as in the live program."""
+    occlusion: bool = True
+    """Look for what is in front of the face."""
     json: bool = False
     """End with one line of JSON."""
 
@@ -84,13 +86,12 @@ def run(options: Options) -> None:
 def _measure(policy: Policy, pictures: list[Pixels], name: str, options: Options) -> dict[str, Any]:
     live = Paced(Memory(pictures, options.rate, loop=True), options.rate)
     source: Source = Limited(live, options.seconds)
-    threads = network_threads(options.threads)
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_analyser(AnalysisOptions(live=True, threads=threads)) as analyser,
+        open_analyser(_analysis(options)) as analyser,
     ):
         asked = None if options.repair == "auto" else Level(options.repair)
-        repair = Repair(RepairOptions(asked, live=True, threads=threads))
+        repair = Repair(RepairOptions(asked, live=True, threads=network_threads(options.threads)))
         renderer = Renderer(RenderOptions(people=demo_people(analyser)[1:]), repair)
         kind = "null" if options.sink == "null" else f"{folder}/out.mp4"
         sink = Watched(open_sink(kind, SinkOptions(True, options.rate)))
@@ -99,6 +100,16 @@ def _measure(policy: Policy, pictures: list[Pixels], name: str, options: Options
         )
         runtime = f"{analyser.runtime}; {renderer.description}; {machine()}"
     return make_report(outcome, source, name, runtime, repair.status) | sink.growth()
+
+
+def _analysis(options: Options) -> AnalysisOptions:
+    """As the live program has it."""
+    swapping = options.mode is Mode.SWAP
+    return AnalysisOptions(
+        live=True,
+        threads=network_threads(options.threads),
+        occlusion=(lambda: swapping) if options.occlusion else None,
+    )
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What one face costs: detector, landmarks, DepthNet, least squares.
+"""What one face costs: detector, landmarks, DepthNet, occlusion, least squares.
 
 python -m bench networks [--threads 1] [--json]
 """
@@ -14,12 +14,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import engines
 from bench.machine import machine
 from engines.lstsq import solve
 from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks, first_sight
+from realtime.analysis.occlusion import OcclusionNet
+from realtime.frame import Face, Pose
 from realtime.geometry.crops import face_crop
+from realtime.geometry.topology import KEYPOINTS
 from realtime.sources import Demo
 from realtime.timing import Histogram
 
@@ -41,6 +45,8 @@ def run(options: Options) -> None:
     networks = Networks.load(options.threads)
     pixels = Demo().picture(0)
     points = first_sight(networks.landmarks, pixels, networks.detector(pixels)[:1]).points
+    occlusion = OcclusionNet(engines.load("occlusion", threads=options.threads))
+    faces = (Face(1, points[0], np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0)),)
     solid = np.dstack([points[:, :68], lift(networks.depthnet, points)[0][:, :68, None]])
     crops = [face_crop(points[0], CROP)]
     many, targets = np.repeat(solid, 1024, axis=0), np.repeat(points[:, :68], 1024, axis=0)
@@ -48,6 +54,7 @@ def run(options: Options) -> None:
         "detector": lambda: networks.detector(pixels),
         "landmarks": lambda: networks.landmarks(pixels, crops),
         "depthnet and pose": lambda: lift(networks.depthnet, points),
+        "occlusion": lambda: occlusion(pixels, faces, 0.0),
         "least squares, 1 face": lambda: solve(solid, points[:, :68]),
         "least squares, 1024 faces": lambda: solve(many, targets),
     }

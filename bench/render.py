@@ -43,7 +43,7 @@ class Options:
 def run(options: Options) -> None:
     """Measure, print a table, and the JSON line where wanted."""
     pictures, _ = clip_pictures()
-    with open_analyser(AnalysisOptions()) as analyser:
+    with open_analyser(AnalysisOptions(occlusion=lambda: True)) as analyser:
         people = demo_people(analyser)[1:]
         frames = [Frame(pixels, index, index / 30, 0.0) for index, pixels in enumerate(pictures[: len(pictures) // 2])]
         analysed = [(frame, analyser.analyse(frame)) for frame in frames]

@@ -87,6 +87,8 @@ class FaceGroup:
     """How many faces are followed, 1 to 8. Default: 1; in monitor 3, of which one is the driver."""
     on_lost: Literal["blur", "hold", "pass"] = "blur"
     """swap: what is shown of a face that is lost; pass shows the live face."""
+    no_occlusion: Flag = False
+    """swap: draw over hands, hair and glasses in front of the live face, too."""
 
 
 @dataclass(frozen=True)

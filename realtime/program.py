@@ -55,7 +55,7 @@ def run(options: Options, stop: threading.Event) -> int:
     controls, meter = Controls(plan.settings), Meter()
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        source, analyser = _open_inputs(options, plan, pool, stack)
+        source, analyser = _open_inputs(options, plan, controls, pool, stack)
         # photos are measured while the window opens
         drawing = pool.submit(_render_options, options, plan, analyser, source.size)
         repair = _open_repair(options, source)
@@ -113,7 +113,9 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _open_inputs(options: Options, plan: Plan, pool: ThreadPoolExecutor, stack: ExitStack) -> tuple[Source, Analyser]:
+def _open_inputs(
+    options: Options, plan: Plan, controls: Controls, pool: ThreadPoolExecutor, stack: ExitStack
+) -> tuple[Source, Analyser]:
     opening = pool.submit(open_source, plan.source, plan.source_options)
     import_module("engines.runtime.openvino")  # takes as long as a camera takes to open
     source = stack.enter_context(opening.result())
@@ -124,6 +126,7 @@ def _open_inputs(options: Options, plan: Plan, pool: ThreadPoolExecutor, stack: 
         smooth=source.tracked,
         threads=network_threads(options.performance.threads),
         device=options.performance.runtime,
+        occlusion=None if options.face.no_occlusion else lambda: controls.settings.mode is Mode.SWAP,
     )
     return source, stack.enter_context(open_analyser(analysis))
 

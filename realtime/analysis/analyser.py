@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import engines
 from realtime.analysis.networks import Networks, find_faces
+from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
 from realtime.analysis.tracker import Tracker
 from realtime.frame import Face, Frame, Pixels
@@ -26,6 +29,7 @@ class AnalysisOptions:
         hold_s: how long a lost face is still reported, at its last place, in seconds.
         threads: CPU threads per network; None leaves it to the runtime.
         device: what runs the networks, see `engines.load`.
+        occlusion: asked once per frame: shall the faces say what is in front of them? None: never.
     """
 
     max_faces: int = 1
@@ -35,6 +39,7 @@ class AnalysisOptions:
     hold_s: float = 1.0
     threads: int | None = None
     device: str = "auto"
+    occlusion: Callable[[], bool] | None = None
 
 
 class Analyser(ABC):
@@ -71,7 +76,7 @@ class Analyser(ABC):
 
 
 class CpuAnalyser(Analyser):
-    """Detector, landmarks and DepthNet one after the other on the calling thread."""
+    """Detector, landmarks, DepthNet and occlusion one after the other on the calling thread."""
 
     def __init__(self, options: AnalysisOptions) -> None:
         """Raises EngineError where a network is missing or damaged."""
@@ -80,12 +85,24 @@ class CpuAnalyser(Analyser):
         self._tracked = options.tracked
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth)
+        self._occluded: OcclusionNet | None = None
+        self._wants_occlusion = options.occlusion
+        if options.occlusion is not None:
+            self._occluded = OcclusionNet(engines.load("occlusion", options.device, options.threads))
 
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
         if not self._tracked:
             self._tracker.forget()
         find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=not self._tracked)
-        return self._tracker.faces()
+        return self._with_occlusion(frame, self._tracker.faces())
+
+    def _with_occlusion(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[Face, ...]:
+        if self._occluded is None or self._wants_occlusion is None:
+            return faces
+        wanted = self._wants_occlusion()
+        if not (wanted and self._tracked):
+            self._occluded.forget()
+        return self._occluded(frame.pixels, faces, frame.time_s) if wanted else faces
 
     def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
         return analyse_photo(self._networks, pixels, name)

@@ -16,7 +16,9 @@ from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
 from realtime.analysis.views import close_ups
 from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pixels
-from realtime.geometry.topology import HAIRLINE, LANDMARKS, NOSE_TIP, eye_distance, mirror
+from realtime.geometry.crops import face_crop
+from realtime.geometry.topology import HAIRLINE, INNER, LANDMARKS, NOSE_TIP, eye_distance, mirror
+from training.occluders import Scene, hand
 
 skimage_data = pytest.importorskip("skimage.data")
 
@@ -265,3 +267,30 @@ def test_a_face_that_fills_the_photo_is_found(analyser: Analyser, portrait: Pixe
 def test_a_photo_without_a_face_is_refused_by_name(analyser: Analyser) -> None:
     with pytest.raises(InputError, match=r"holiday\.jpg"):
         analyser.photo(np.full((480, 640, 3), 70, np.uint8), "holiday.jpg")
+
+
+def test_the_faces_say_what_is_in_front_only_while_somebody_asks(portrait: Pixels) -> None:
+    frames = list(frames_of([portrait] * 6))
+    asked = iter([True, True, False, True, False, False])
+    faces = analyse(iter(frames), occlusion=lambda: next(asked))
+    assert [row[0].occlusion is not None for row in faces] == [True, True, False, True, False, False]
+    assert all(row[0].occlusion is None for row in analyse(iter(frames[:2])))
+
+
+def test_a_hand_before_the_portrait_is_seen_and_the_face_is_not(portrait: Pixels) -> None:
+    (face,) = analyse(frames_of([portrait]))[0]
+    crop = face_crop(face.points, 256)
+    scene = Scene(crop.cut(portrait), crop.into(face.points))
+    plain = np.clip(scene.picture, 0, 255).astype(np.uint8)
+    hand(scene, np.random.default_rng(12))
+    inside = np.zeros(scene.mask.shape, np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.round(scene.points[INNER]).astype(np.int32)), 1)
+    behind, free = (inside > 0) & (scene.mask > 0.9), (inside > 0) & (scene.mask == 0)
+    assert min(behind.sum(), free.sum()) > 1000
+    for pixels, marked in ((plain, 0.0), (np.clip(scene.picture, 0, 255).astype(np.uint8), 1.0)):
+        (found,) = analyse(frames_of([pixels]), occlusion=lambda: True)[0]
+        assert found.occlusion is not None
+        back = cv2.invertAffineTransform(found.occlusion.matrix)
+        covered = cv2.warpAffine(found.occlusion.covered, back, pixels.shape[1::-1]) > 127
+        assert covered[behind].mean() == pytest.approx(marked, abs=0.3)
+        assert covered[free].mean() < 0.1

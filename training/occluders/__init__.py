@@ -17,14 +17,16 @@ from training.occluders.harmless import blinds, flash, make_up, shadow, stubble
 from training.occluders.scene import Scene
 from training.occluders.things import blob, cloth, cup, hat, microphone, phone
 
+__all__ = ["HARMLESS", "OCCLUDERS", "Draw", "Scene", "draw_one", "glasses", "hand"]
+
 Draw = Callable[[Scene, np.random.Generator], None]
 
 # What is drawn, and how often each of them of all of its list. Glasses, hair and hands are what people really show.
 OCCLUDERS: dict[Draw, float] = {
-    glasses: 0.30,
-    strands: 0.10,
-    curtain: 0.12,
-    hand: 0.26,
+    glasses: 0.36,
+    strands: 0.08,
+    curtain: 0.10,
+    hand: 0.24,
     microphone: 0.04,
     cup: 0.03,
     phone: 0.03,

@@ -8,20 +8,9 @@ import numpy as np
 from training.occluders.scene import Scene
 
 _STEPS = 40  # corners of a lens
-# Rims, RGB: black, browns, tortoise, gold, silver, clear plastic, and what is in fashion.
-_COLOURS = (
-    (18, 18, 20),
-    (18, 18, 20),
-    (50, 34, 24),
-    (96, 62, 34),
-    (170, 140, 80),
-    (150, 150, 155),
-    (205, 205, 210),
-    (225, 220, 210),
-    (120, 24, 30),
-    (30, 50, 110),
-    (60, 66, 70),
-)
+# Rims, RGB: black, browns, clear plastic, and what is in fashion; black, gold, silver, steel, copper.
+_PLASTICS = ((18, 18, 20), (18, 18, 20), (50, 34, 24), (96, 62, 34), (225, 220, 210), (120, 24, 30), (30, 50, 110))
+_METALS = ((18, 18, 20), (170, 140, 80), (150, 150, 155), (205, 205, 210), (60, 66, 70), (140, 95, 75))
 _COVERS, _CLEAR = 0.6, 0.3  # lenses as dark as the first hide the eye, below the second they do not; between: unsure
 _LEAST_RIM = 1.5  # pixels a rim takes of the mask at least: what is kept thinner than a pixel is lost
 
@@ -29,11 +18,12 @@ _LEAST_RIM = 1.5  # pixels a rim takes of the mask at least: what is kept thinne
 def glasses(scene: Scene, rng: np.random.Generator) -> None:
     """Rims, bridge and arms cover the face; lenses only where they are dark."""
     lenses, lines = _frame(rng)
-    metal = rng.random() < 0.5
-    width = scene.unit * (rng.uniform(0.012, 0.03) if metal else rng.uniform(0.025, 0.085))
+    metal = rng.random() < 0.6
+    width = scene.unit * (rng.uniform(0.01, 0.028) if metal else rng.uniform(0.025, 0.085))
     rimless = rng.random() < 0.15
     half = rng.random() < 0.15
-    colour = np.array(_COLOURS[rng.integers(len(_COLOURS))]) * rng.uniform(0.6, 1.15) * (0.35 + 0.65 * scene.light)
+    colours = _METALS if metal else _PLASTICS
+    colour = np.array(colours[rng.integers(len(colours))]) * rng.uniform(0.6, 1.15) * (0.35 + 0.65 * scene.light)
     outlines = [scene.at(lens) for lens in lenses]
     drawn = [(path[:, :2], width * share) for path, share in ((scene.at(line), share) for line, share in lines)]
     if not rimless:
@@ -52,7 +42,7 @@ def glasses(scene: Scene, rng: np.random.Generator) -> None:
             edge = scene.line(outline, 1.0, closed=True)
             scene.paint(np.full(3, rng.uniform(40, 255) * scene.light), edge * rng.uniform(0.05, 0.4), 0.0)
             scene.unsure |= (edge > 0.2) & (counts < 0.2)
-    opaque = rng.uniform(0.35, 0.75) if rng.random() < 0.2 else rng.uniform(0.85, 1.0)  # clear plastic is not
+    opaque = rng.uniform(0.35, 0.75) if rng.random() < 0.25 else rng.uniform(0.85, 1.0)  # clear plastic is not
     scene.paint(_shining(scene, colour, metal, rng), alpha * opaque, counts)
 
 
