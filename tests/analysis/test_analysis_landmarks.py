@@ -107,3 +107,11 @@ def test_covered_points_are_less_confident(net: LandmarkNet, photos: sets.FaceSe
         picture[low[1] - reach : high[1] + reach, low[0] - reach : high[0] + reach] = 60
         drops.append(before - net(picture, [crop]).confidence[0, 48:68].mean())
     assert np.mean(drops) > 0.1 and np.mean(np.array(drops) > 0) > 0.9
+
+
+def test_a_dark_picture_is_read_like_a_bright_one(net: LandmarkNet, photos: sets.FaceSet) -> None:
+    for index in photos.testing()[:12]:
+        picture, points = photos.picture(int(index)), photos.points[int(index)]
+        bright, dark = (net(shown, [face_crop(points, CROP)]).points[0] for shown in (picture, picture // 5))
+        moved = np.linalg.norm(bright - dark, axis=1)[:LANDMARKS] / eye_distance(points)
+        assert moved.mean() < 0.02
