@@ -15,7 +15,7 @@ uniform sampler2D covered; // r: how surely
 out vec4 colour;
 
 void main() {
-    vec2 kept = texture(regions, flat_at).rg;
+    vec2 kept = min(2.0 * texture(regions, flat_at).rg, 1.0); // fades out where the live eye begins to
     vec2 within = clamp(min(tile_at, 1.0 - tile_at) / edge, 0.0, 1.0);
     float allowed = smoothstep(0.0, 1.0, reached) * (1.0 - kept.r) * (1.0 - kept.g) * within.x * within.y;
 #ifdef COVERED

@@ -139,13 +139,9 @@ class Canvas:
         """(h, w, 4) uint8 RGBA of x, y, width, height of the picture as it is now."""
         return self._output.read(rectangle=rectangle)
 
-    def bind(self) -> None:
-        """Draw into the picture itself from now on."""
-        self._output.bind()
-
-    def copy_to(self, target: gl.Target, rectangle: gl.Rectangle) -> None:
-        """Copy a part of the picture as it is now into a target of the same size, to the same place."""
-        target.copy_from(self._output, rectangle)
+    def write(self, rectangle: gl.Rectangle, pixels: Pixels) -> None:
+        """Replace x, y, width, height of the picture by (h, w, 4) uint8 RGBA."""
+        self._output.texture.upload(pixels, rectangle)
 
     def read_tile(self, view: tuple[int, int]) -> tuple[Pixels, Floats]:
         """The tile as drawn: (h, w, 4) uint8 premultiplied RGBA, and (h, w, 4) float32 u, v, confidence, z."""

@@ -106,10 +106,11 @@ class Texture:
         ):
             GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
 
-    def upload(self, picture: np.ndarray) -> None:
-        """Replace the whole texture by (H, W, 4) uint8 (or float32 for a floating one), contiguous."""
+    def upload(self, picture: np.ndarray, rectangle: Rectangle | None = None) -> None:
+        """Replace the texture, or a rectangle of it, by (H, W, 4) uint8 (float32 for a floating one), contiguous."""
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.id)
-        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, *self.size, GL.GL_RGBA, self._kind, picture)
+        place = rectangle or (0, 0, *self.size)
+        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, *place, GL.GL_RGBA, self._kind, picture)
         if self.mipmaps:
             GL.glGenerateMipmap(GL.GL_TEXTURE_2D)
 
@@ -177,14 +178,13 @@ class Target:
         GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_FLOAT, out)
         return out
 
-    def copy_from(self, other: Target, rectangle: Rectangle | None = None) -> None:
-        """Copy the colour of a target of the same size; of a rectangle only where one is given."""
-        x, y, width, height = rectangle or (0, 0, *self.size)
+    def copy_from(self, other: Target) -> None:
+        """Copy the colour of a target of the same size."""
+        width, height = self.size
         GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, other.id)
         GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
         GL.glBindFramebuffer(GL.GL_DRAW_FRAMEBUFFER, self.id)
-        box = (x, y, x + width, y + height)
-        GL.glBlitFramebuffer(*box, *box, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
+        GL.glBlitFramebuffer(0, 0, width, height, 0, 0, width, height, GL.GL_COLOR_BUFFER_BIT, GL.GL_NEAREST)
 
     def release(self) -> None:
         if self.id:

@@ -47,14 +47,10 @@ class Retouch:
         self._fixed = np.column_stack([head_mesh()[0].uv, reach])
         self._surroundings = gl.Mesh(_LAYOUT, triangles)
         self._masking = {covered: gl.Program("mask", "mask", ("COVERED",) * covered) for covered in (False, True)}
-        self._adding = gl.Program("picture", "correct")
-        self._quad = gl.Mesh((2, 2), np.array([[0, 1, 2], [2, 1, 3]]))
         masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
         self._regions.upload(masks)
         self._tile = gl.Target((1, 1), depth=True)
-        self._before = gl.Target((1, 1))
-        self._correction = gl.Texture((1, 1))
 
     def read(self, patches: Sequence[Patch], squares: Sequence[Square], size: int) -> Floats:
         """What a network is shown of the faces in `squares` (which all fit the frame) of the picture as it is now.
@@ -87,47 +83,26 @@ class Retouch:
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
             return
-        packed, unit = _packed(correction, mask)
-        if self._correction.size != packed.shape[1::-1]:
-            self._correction.release()
-            self._correction = gl.Texture((packed.shape[1], packed.shape[0]))
-        self._correction.upload(packed)
-        if self._before.size != self._canvas.size:
-            self._before.release()
-            self._before = gl.Target(self._canvas.size)
         # as much of the square as the mask covers
         scale = square.side / len(mask)
         width, height = self._canvas.size
         left, top = int(max(square.x + columns[0] * scale, 0)), int(max(square.y + rows[0] * scale, 0))
         right = int(min(np.ceil(square.x + (columns[-1] + 1) * scale), width))
         bottom = int(min(np.ceil(square.y + (rows[-1] + 1) * scale), height))
-        self._canvas.copy_to(self._before, (left, top, right - left, bottom - top))
-        self._canvas.bind()
-        self._adding.use(
-            {
-                "size": (float(width), float(height)),
-                "picture": self._before.texture,
-                "correction": self._correction,
-                "strength": strength * unit,
-            }
-        )
-        corners = [
-            [x, y, (x - square.x) / square.side, (y - square.y) / square.side]
-            for y in (top, bottom)
-            for x in (left, right)
-        ]
-        self._quad.draw(np.array(corners, np.float32))
+        place = (left, top, right - left, bottom - top)
+        packed, unit = _packed(correction, mask)
+        large = cv2.resize(packed, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
+        change = large[top - square.y : bottom - square.y, left - square.x : right - square.x]
+        step = strength * unit
+        # where the change is 128 the sum is the very pixel
+        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
-        for program in (*self._masking.values(), self._adding):
+        for program in self._masking.values():
             program.release()
-        for texture in (self._regions, self._correction):
-            texture.release()
-        for target in (self._tile, self._before):
-            target.release()
-        self._surroundings.release()
-        self._quad.release()
+        for held in (self._regions, self._tile, self._surroundings):
+            held.release()
 
     def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
         """(size, size, 2) uint8 confidence and mask in the square."""
@@ -176,11 +151,15 @@ def _changeable() -> tuple[Floats, NDArray[np.int32]]:
 
 
 def _packed(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
-    """(h, w, 4) uint8 of a (3, h / 3, w / 3) correction under a mask, enlarged smoothly; and what 255 steps stand for.
+    """A correction under a mask, enlarged threefold and smoothly; the rest of the way is linear.
 
-    The graphics card goes the rest of the way linearly. In software it looks up eight bits faster; shared out over what
-    the correction needs, they are enough. 128 stands for no change. Enlarging reaches further than a pixel of the tile:
-    the mask is drawn in by one, so that nothing outside of it changes.
+    Enlarging reaches further than a pixel of the tile: the mask is drawn in by one, so that nothing outside of it
+    changes.
+
+    Returns:
+        (h, w, 4) uint8, 128 where nothing changes: bytes are enlarged and added several times as fast as numbers, and
+        shared out over what the correction needs, they are enough.
+        How many levels of 255 a step of these stands for.
     """
     change = correction * cv2.erode(mask, np.ones((3, 3), np.uint8))
     largest = max(float(np.abs(change).max()), 1 / 255)
