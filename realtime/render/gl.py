@@ -35,7 +35,7 @@ class Program:
         self.id = GL.glCreateProgram()
         for name, kind in ((f"{vertex}.vert", GL.GL_VERTEX_SHADER), (f"{fragment}.frag", GL.GL_FRAGMENT_SHADER)):
             shader = GL.glCreateShader(kind)
-            version, rest = (SHADERS / name).read_text().split("\n", 1)
+            version, rest = (SHADERS / name).read_text("utf-8").split("\n", 1)
             GL.glShaderSource(shader, "\n".join([version, *(f"#define {define}" for define in defines), rest]))
             GL.glCompileShader(shader)
             if not GL.glGetShaderiv(shader, GL.GL_COMPILE_STATUS):
