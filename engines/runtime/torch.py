@@ -366,6 +366,13 @@ def _transpose(node: _Node) -> Operation:
     return lambda x: x.permute(order if order else tuple(reversed(range(x.ndim))))
 
 
+def _depth_to_space(node: _Node) -> Operation:
+    block, mode = node.attribute("blocksize"), node.attribute("mode", "DCR")
+    if mode != "CRD":
+        raise node.refused(f"of the order {mode}")
+    return lambda x: functional.pixel_shuffle(x, block)
+
+
 def _flatten(node: _Node) -> Operation:
     axis = node.attribute("axis", 1)
     return lambda x: x.reshape(int(np.prod(x.shape[:axis])), -1)
@@ -381,6 +388,7 @@ OPERATIONS: dict[str, Callable[[_Node], Operation]] = {
     "Clip": _plain(torch.clamp),
     "Concat": _concat,
     "Conv": _convolution,
+    "DepthToSpace": _depth_to_space,
     "Div": _plain(torch.div),
     "Exp": _plain(torch.exp),
     "Flatten": _flatten,
