@@ -30,7 +30,8 @@ class Repair(nn.Module):
 
     Args:
         width: channels at stride 2; strides 4 and 8 have 2 and 3 times as many.
-        reduce: how many pixels of the tile become one of the network's, in x and in y; S is a multiple of 8 · reduce.
+        reduce: how many pixels of the tile become one of the network's, in x and in y: 1 or 2; S is a multiple of
+            8 · reduce.
     """
 
     def __init__(self, width: int = 24, reduce: int = 1) -> None:
@@ -55,7 +56,7 @@ class Repair(nn.Module):
 
     def residual(self, tile: Tensor) -> Tensor:
         """(B, 3, S, S) what to add where the mask is 1."""
-        small = functional.avg_pool2d(tile, self.reduce) if self.reduce > 1 else tile
+        small = _resized(tile, 1 / self.reduce) if self.reduce > 1 else tile
         fine2 = self.encode2(small)
         fine4 = self.encode4(fine2)
         fine8 = self.encode8(fine4)
@@ -66,11 +67,16 @@ class Repair(nn.Module):
         residual = functional.pixel_shuffle(self.head(level2), 2)
         if self.reduce == 1:
             return residual
-        return functional.interpolate(residual, scale_factor=float(self.reduce), mode="bilinear", align_corners=False)
+        return _resized(residual, self.reduce)
 
     def forward(self, tile: Tensor) -> Tensor:
         composite, mask = tile[:, :3], tile[:, 4:]
         return torch.clamp(composite + mask * self.residual(tile), 0, 1)
+
+
+def _resized(maps: Tensor, scale: float) -> Tensor:
+    """Bilinear; to the half, that is the mean of four pixels."""
+    return functional.interpolate(maps, scale_factor=float(scale), mode="bilinear", align_corners=False)
 
 
 def _twice(maps: Tensor) -> Tensor:

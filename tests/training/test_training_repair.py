@@ -10,14 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import engines
 from engines.networks.patch_critic import PatchCritic
-from engines.networks.repair import CHANNELS, Repair
+from engines.networks.repair import BASE, CHANNELS, Repair
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Rotate
 from realtime.geometry.template import template
 from training import repair_losses as losses
 from training.adversarial import Duel, held
 from training.data import faces_300w
+from training.export import load_weights
 from training.recipes import repair
 from training.repair_damage import Damage, Layers, Stretch
 from training.repair_pairs import MARGIN, Amount, Studio, Tiles, draw
@@ -380,3 +382,33 @@ def test_the_recorder_shows_what_it_keeps_apart(data: Path) -> None:
         turned, drawn = studio.shown(Rotate(), view, Settings(Mode.ROTATE, yaw=25.0))
     assert drawn is not None
     assert np.abs(turned.astype(float) - view[0]).mean() > 3
+
+
+class TestShipped:
+    """The exported networks."""
+
+    @pytest.mark.parametrize("size", repair.SIZES)
+    def test_they_agree_with_torch(self, size: int) -> None:
+        path = engines.WEIGHTS / f"repair_{size}.onnx"
+        net = load_weights(Repair(repair.WIDTH, size // BASE), path)
+        with np.load(path.with_suffix(".check.npz")) as stored:
+            tile, answer = stored["in_0"], stored["out_0"]
+        (found,) = engines.load(path.stem, threads=1)(tile)
+        with torch.no_grad():
+            wanted = net(torch.from_numpy(tile)).numpy()
+        assert np.abs(found - wanted).max() < 2 / 255
+        assert np.abs(answer - wanted).max() < 2 / 255
+        assert np.abs(found - tile[:, :3]).max() > 2 / 255  # it does something
+
+    def test_both_sizes_have_the_same_weights(self) -> None:
+        nets = [load_weights(Repair(repair.WIDTH), engines.WEIGHTS / f"repair_{size}.onnx") for size in repair.SIZES]
+        for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+            assert torch.equal(one, other)
+
+    @pytest.mark.parametrize("size", repair.SIZES)
+    def test_outside_the_mask_they_change_no_bit(self, size: int) -> None:
+        tile = repair.examples(1, size)
+        (found,) = engines.load(f"repair_{size}", threads=1)(tile)
+        outside = np.broadcast_to(tile[:, 4:] == 0, found.shape)
+        assert outside.mean() > 0.2
+        assert np.array_equal(found[outside], tile[:, :3][outside])

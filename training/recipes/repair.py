@@ -189,7 +189,8 @@ def examples(count: int, size: int) -> np.ndarray:
     places = torch.linspace(-1, 1, size)
     radius = torch.hypot(places[:, None], places[None, :])[None, None].expand(count, 1, -1, -1)
     alpha, mask = torch.sigmoid(20 * (0.5 - radius)), torch.clamp(4 * (0.8 - radius), 0, 1)
-    return torch.cat([frame + alpha * (face - frame), alpha, mask], dim=1).numpy()
+    tiles = torch.cat([frame + alpha * (face - frame), alpha, mask], dim=1).numpy()
+    return np.round(tiles * 255) / np.float32(255)  # as pixels are; and it packs well
 
 
 def train(config: Config) -> None:
@@ -222,7 +223,8 @@ def train(config: Config) -> None:
         for size in SIZES:
             module = Repair(config.width, size // BASE)
             module.load_state_dict(generator.state_dict())
-            export(module.eval(), engines.WEIGHTS / f"repair_{size}.onnx", {"tile": examples(2, size)}, ("repaired",))
+            path, tile = engines.WEIGHTS / f"repair_{size}.onnx", examples(2 * BASE // size, size)
+            export(module.eval(), path, {"tile": tile}, ("repaired",))
     return report({BASE: generator}, {BASE: held_out})
 
 
