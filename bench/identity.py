@@ -3,7 +3,7 @@
 Beside it a classic swapper (`bench.classic`), the untouched clip (the floor) and other pictures of the photo's person
 (the ceiling). The embedding was trained on none of these people. `--sheet` writes a picture to look at.
 
-python -m bench identity [--frames 24] [--json] [--sheet out/identity.png]
+python -m bench identity [--frames 10] [--json] [--sheet out/identity.png]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from training import data
 
 CLIPS = ("d3", "d6", "d9", "d10", "d12", "s18")
 STRIDE = 3  # every third frame is drawn: faces are followed, and the running shape settles
-LONGEST = 100  # frames drawn of a clip, some ten seconds
+LONGEST = 40  # frames drawn of a clip, some four seconds
 FILMED = 3  # photos taken from held-out people's clips; the built-in portraits come on top
 OURS, CLASSIC, CLONED, UNTOUCHED, CEILING = "ours", "classic", "classic, cloned", "untouched", "other photos"
 
@@ -45,7 +45,7 @@ OURS, CLASSIC, CLONED, UNTOUCHED, CEILING = "ours", "classic", "classic, cloned"
 class Options:
     """Cosine between the drawn face and the photo, ours beside a classic swapper."""
 
-    frames: int = 24
+    frames: int = 10
     """Frames measured of every clip and photo."""
     clips: tuple[str, ...] = CLIPS
     """Which of the data folder's clips."""

@@ -64,8 +64,8 @@ def flow_between(previous: Pixels, current: Pixels) -> Floats:
 def flicker(previous: Pixels, current: Pixels, flow: Floats, mask: np.ndarray) -> float:
     """Mean difference, in grey levels, of a picture from the one before, moved along `flow`, within a mask (H, W).
 
-    The flow is the input video's for its own and for what was drawn into it: what the face does is in both, and the
-    ratio tells what drawing adds.
+    With the picture's own flow this is flicker alone; with that of the video it was drawn into, also what moves
+    otherwise.
     """
     height, width = mask.shape
     at = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))) + flow

@@ -71,18 +71,20 @@ def test_a_photo_drawn_on_itself_is_that_person_and_on_another_becomes_more_like
 def test_rows_of_a_still_scene(photos: list[Photo], meter: Meter, rng: np.random.Generator) -> None:
     frames = [(Frame(photos[0].pixels, i, 1 + i / 30, 0.0), (photos[0].face,)) for i in range(3)]
     tallies: dict[str, repair.Tally] = {}
-    row = repair.measure(frames, photos[1], meter, tallies, scene=0)
+    row = repair.measure(frames, photos[1], meter, tallies)
     assert len(row) == len(tallies) and all(len(tally.flicker) == 2 for tally in tallies.values())
     assert max(tallies[repair.UNTOUCHED].flicker) == 0 and tallies[repair.COMPOSITE].drift == [0]
     assert tallies[repair.FEATHERED].identity[0] > tallies[repair.UNTOUCHED].identity[0]
+    repair.measure_stills([(photos[0].pixels, photos[0].face.points)], photos, meter, tallies)
+    assert len(tallies[repair.UNTOUCHED].features) == 1 and len(tallies[repair.CLONED].features) == 2
 
 
 def test_figures_are_relative_to_the_untouched_clip(rng: np.random.Generator) -> None:
-    untouched = repair.Tally([2.0, 4.0], [1.0], [0.0], [0.1], list(rng.normal(size=(6, 4))), [0, 0, 1, 1, 2, 2])
-    drawn = repair.Tally([3.0, 6.0], [1.1], [0.5], [0.4], list(rng.normal(2, 1, (6, 4))), [0, 0, 1, 1, 2, 2])
+    untouched = repair.Tally([2.0, 4.0], [1.0], [2.0], [0.0], [0.1], list(rng.normal(size=(6, 4))), [0, 0, 1, 1, 2, 2])
+    drawn = repair.Tally([3.0, 6.0], [1.1], [3.0], [0.5], [0.4], list(rng.normal(2, 1, (6, 4))), [0, 0, 1, 1, 2, 2])
     real = rng.normal(size=(50, 4))
     row, floor = (repair.summed_up(tally, untouched, real) for tally in (drawn, untouched))
-    assert (row.seam, row.flicker, row.drift, row.identity) == pytest.approx((1.5, 1.1, 0.5, 0.4))
+    assert (row.seam, row.flicker, row.swim, row.drift, row.identity) == pytest.approx((1.5, 1.1, 1.5, 0.5, 0.4))
     assert row.distance.value > 10 * abs(floor.distance.value)
 
 
