@@ -118,7 +118,7 @@ def run(options: Options) -> None:
     meter = Meter(options.threads)
     with open_analyser(AnalysisOptions(threads=options.threads)) as analyser:
         photos = choose_photos(analyser, FILMED)
-    console = Console(width=110)
+    console = Console(width=120)
     repairs = levels(options, console.print)
     tallies: dict[str, Tally] = {}
     cells: list[Pixels] = []
