@@ -14,6 +14,7 @@ _MOST_RUNS = 12
 _SHARE = 0.7  # of a frame's time that drawing and repair may take alone: with the analysis beside it, all takes longer
 
 _WATCHED_S = 2.0
+_LATE = 2  # times in a row that it is late before a level is given up: once is a hiccup
 _LOST = 0.1  # share of the frames that may get lost
 _PATIENCE_S = 20.0  # before what was too slow is tried again; doubled whenever that is in vain
 _MOST_PATIENCE_S = 320.0
@@ -62,6 +63,7 @@ class Pace:
         """Start again with the level wanted."""
         self._place = len(self._levels) - 1
         self._patience = _PATIENCE_S
+        self._late = 0
         self._tried = False  # the last step was one up
         self._since: float | None = None
         self._seen: deque[tuple[float, int]] = deque()
@@ -92,7 +94,8 @@ class Pace:
         if captured - self._seen[0][0] >= _WATCHED_S:
             late = _behind(self._seen)
             self._seen.clear()
-            if late and self._place > 0:
+            self._late = self._late + 1 if late else 0
+            if self._late >= _LATE and self._place > 0:
                 self._step(-1, captured)
                 return True
             if not late and self.fallen and captured - self._since >= self._patience:
@@ -106,6 +109,7 @@ class Pace:
             self._patience = min(2 * self._patience, _MOST_PATIENCE_S) if in_vain else _PATIENCE_S
         self._tried = by > 0
         self._place += by
+        self._late = 0
         self._since = now
 
 

@@ -43,16 +43,16 @@ def test_thirty_frames_a_second_are_enough(rate: float, kept: float) -> None:
 
 @pytest.mark.parametrize(("rate", "kept"), [(30, 0.8), (60, 0.4), (24, 0.85)])
 def test_lost_frames_cost_one_level_after_another(rate: float, kept: float) -> None:
-    levels = _run(Pace(LEVELS), 10, rate, kept)
+    levels = _run(Pace(LEVELS), 12, rate, kept)
     assert list(dict.fromkeys(levels)) == [Level.FULL, Level.FAST, Level.OFF]
-    assert levels.index(Level.FAST) <= 2.5 * rate * kept
+    assert levels.index(Level.FAST) <= 4.5 * rate * kept
 
 
 def test_a_short_hiccup_costs_nothing() -> None:
     pace = Pace(LEVELS)
     _run(pace, 10, 30)
-    pace.note(110.0 + 0.1, 3300 + 3)
-    assert set(_run(pace, 10, 30, start=110.2)) == {Level.FULL}
+    pace.note(110.0 + 0.5, 3315)  # half a second is lost on either side
+    assert set(_run(pace, 10, 30, start=111.0)) == {Level.FULL}
 
 
 def _levels_over_time(pace: Pace, seconds: int, holding: Iterable[Level]) -> list[Level]:

@@ -207,16 +207,16 @@ def test_a_file_is_repaired_as_asked_however_slow_it_goes(networks: Path) -> Non
 def test_behind_a_live_source_it_gives_way_where_frames_get_lost(networks: Path) -> None:
     stage = Stage(networks, Level.FULL, live=True)
     running = []
-    for index in range(0, 150, 6):  # five of six are lost
+    for index in range(0, 300, 12):  # most are lost
         stage.draw(index=index)
         running.append(stage.repair.status.running)
     assert list(dict.fromkeys(running)) == [Level.FULL, Level.FAST, Level.OFF]
-    assert _red(stage.draw(index=150)) == 0
+    assert _red(stage.draw(index=300)) == 0
     assert stage.repair.status.why == "too slow here, frames got lost"
     assert stage.repair.status.lines()
     off = replace(ROTATE, repair=False)
-    stage.draw(index=151, settings=off)
-    stage.draw(index=152)
+    stage.draw(index=301, settings=off)
+    stage.draw(index=302)
     assert stage.repair.status.running is Level.FULL  # whoever asks again gets another try
     stage.close()
 
