@@ -58,7 +58,7 @@ class Repair:
         self._pace = Pace((Level.OFF, *self._networks))
         self._on = False
         self._trouble = ""
-        self._reason = "" if options.asked is None else "as asked"
+        self._reason = "by default" if options.asked is None else "as asked"
         self._strength: float | None = None  # None before the first frame
         self._time_s = 0.0
         self._shown = Level.OFF  # what is seen while it fades out
