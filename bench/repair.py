@@ -207,7 +207,6 @@ def measure(
                 tallies[name].swim.append(flicker(previous[name], picture, input_flow, mask))
         if count % EVERY == 0:
             _look(pictures, points, mask, meter, wanted, tallies)
-        if not row and 2 * count >= len(looks) // 2:
             row = [face_crop(points, 256, roll_deg=0.0).cut(picture) for picture in pictures.values()]
         previous = pictures
         count += 1
