@@ -34,10 +34,12 @@ def test_a_plane_has_one_normal(yaw: float, pitch: float, distance: float, sprea
     found = depth_normals(np.rint(depth).astype(np.uint16), SEEN, spread)
     known = found.any(axis=2)
     assert not known[depth == 0].any()
-    # whole millimetres tilt a small window: 0.3 mm over some pixels
+    # whole millimetres tilt a small window: 0.3 mm over some pixels, more where holes leave it one-sided
     step = distance / SEEN.fx
     allowed = 0.5 + np.rad2deg(0.6 / (step * spread**2))
-    assert degrees(found[known], normal * [1, -1, -1]).max(initial=0) < allowed + 3 * (spread < 2)
+    error = degrees(found[known], normal * [1, -1, -1])
+    assert np.percentile(error, 95) < 1.3 * allowed
+    assert error.max() < 3 * allowed + (3 if spread < 2 else 0)
     assert known[8:-8, 8:-8][depth[8:-8, 8:-8] > 0].mean() > 0.95 if (depth > 0).mean() > 0.6 else True
 
 

@@ -109,7 +109,7 @@ def test_auto_without_a_camera_is_the_demo() -> None:
         open_source("camera")
 
 
-@pytest.mark.parametrize("spec", ["kinect1:0", "webcam:0", "tape:reel"])
+@pytest.mark.parametrize("spec", ["webcam:0", "tape:reel"])
 def test_unknown_kind_lists_the_known(spec: str) -> None:
     with pytest.raises(InputError, match=f"kind {spec.split(':')[0]} .*camera:NUMBER.*images:FOLDER.*demo"):
         open_source(spec)
