@@ -17,7 +17,6 @@ from realtime.effects.regions import feature_mask, skin
 from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import face_mesh, layout
 from realtime.geometry.thin_plate import thin_plate_weights
-from realtime.geometry.topology import BROWS
 
 GRID = 32
 # Of L, a, b: light changes across a face; its tone changes less.
@@ -97,25 +96,6 @@ class Relight:
         return np.column_stack([gain, tint, offset]).astype(np.float32)
 
 
-class Fringe:
-    """Hair over the live forehead, which stays in front of the drawn face.
-
-    Only above the brows: further down a beard would be taken for a cover.
-    """
-
-    def __init__(self) -> None:
-        self._clear: Floats | None = None
-        self._time = 0.0
-
-    def clear(self, tone: Tone, time_s: float) -> Floats:
-        """(V,) float32 in [0, 1] at the face mesh's vertices, 0 under hair, averaged over 0.3 s of media time."""
-        now = 1 - (1 - tone.clear) * _above_brows()
-        share = float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
-        clear = now if self._clear is None else self._clear + share * (now - self._clear)
-        self._clear, self._time = clear.astype(np.float32), time_s
-        return self._clear
-
-
 def _unlikeness(colours: Floats) -> Floats:
     """(GRID, GRID) how far RGB colours of the flat face are from the skin's median, in Lab."""
     plain = _skin() > 0.5
@@ -134,13 +114,6 @@ def _at_vertices(grid: np.ndarray) -> np.ndarray:
 def _beside_features() -> Floats:
     features = cv2.dilate(feature_mask(), np.ones((5, 5), np.uint8))
     return 1 - np.asarray(cv2.resize(features, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
-
-
-@cache
-def _above_brows() -> Floats:
-    """(V,) float32: 0 below the brows, 1 from a little above them on."""
-    brows = float(layout()[BROWS, 1].min())
-    return np.asarray(np.clip((brows - face_mesh().uv[:, 1]) / 0.04, 0, 1), np.float32)
 
 
 @cache

@@ -20,7 +20,7 @@ from realtime.effects.expression import (
 from realtime.effects.patch import face_patch
 from realtime.effects.photo import Person, View
 from realtime.effects.regions import reached, regions
-from realtime.effects.relight import Fringe, Relight, Tone
+from realtime.effects.relight import Relight, Tone
 from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Floats, Frame
 from realtime.geometry.mesh import face_mesh, layout
@@ -61,7 +61,6 @@ class _Track:
     fade: int = _FADE_FRAMES
     residuals: dict[int, Residual] = field(default_factory=dict)
     relight: Relight = field(default_factory=Relight)
-    fringe: Fringe = field(default_factory=Fringe)
     sharpness: Sharpness = field(default_factory=Sharpness)
     covered: Covered = field(default_factory=Covered)
 
@@ -70,7 +69,6 @@ class _Track:
 class _Look:
     """How a drawn face is made to belong to the frame; the same for all its layers. Fields as in `Warp`."""
 
-    clear: Floats
     soften: float
     grain: tuple[float, float]
     cover: Cover | None
@@ -133,10 +131,9 @@ class Swap(Effect):
         view = track.person.views[track.view]
         tone = Tone(frame.pixels, face.points)
         track.relight.follow(tone, frame.time_s)
-        clear = track.fringe.clear(tone, frame.time_s)
         track.sharpness.look(frame.pixels, face.points)
         soften, grain = track.sharpness.match(view, float(np.sqrt(_scale(affine))))
-        return _Look(clear, soften, (grain, float(frame.index % _SEEDS)), track.covered(face.occlusion))
+        return _Look(soften, (grain, float(frame.index % _SEEDS)), track.covered(face.occlusion))
 
     def _layers(self, track: _Track) -> list[tuple[int, float]]:
         """Views to draw, with their opacity, the lowest first."""
@@ -181,7 +178,7 @@ class Swap(Effect):
             source,
             self._texture(view),
             live=weights @ face.points,
-            trust=trust * view.tone.clear * look.clear,
+            trust=trust * view.tone.clear,
             regions=self._regions,
             relight=track.relight.transfer(view.tone),
             density=1 / scale,
