@@ -67,7 +67,7 @@ def check_picture() -> np.ndarray:
 
 def deploy(model: nn.Module) -> None:
     """Writes engines/weights/occlusion.onnx and its reference answers."""
-    export(model, engines.WEIGHTS / f"{NAME}.onnx", {"image": check_picture()}, ("covered",))
+    export(model, engines.WEIGHTS / f"{NAME}.onnx", {"image": check_picture()}, ("covered",), bfloat16=True)
 
 
 def train(config: Config) -> None:
