@@ -49,7 +49,7 @@ class PackagedFeed(Feed):
         self._package = package
         try:
             self._open(number)
-        except Exception as error:
+        except Exception as error:  # the packages share no family of errors, and some raise Exception itself
             raise InputError(
                 f"{self.title} {number} cannot be started ({error}): plug it in, with its power, and close other"
                 " programs that use it."
