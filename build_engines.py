@@ -22,13 +22,16 @@ from rich.table import Table
 
 import engines
 from engines import Engine, EngineError
-from engines.lstsq import kernel
+from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
+from realtime.gpu.kernels import FRAME
 
 # A network is as it was when its outputs stay within this share of the reference's largest value. In half precision the
 # mean must: a doubtful landmark may take another peak of its map.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 3e-3
 TIMED_RUNS = 50
+# what is compiled for an NVIDIA GPU beside the networks
+KERNELS = (LSTSQ, FRAME)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def main(options: Options) -> int:
         console.print(timed(loaded, options))
     if found := gpus():
         try:
-            console.print(f"least squares, for {found[0].name}: {kernel.build(kernel_folder(options))}", soft_wrap=True)
+            for source in KERNELS:
+                console.print(f"{source.path.name}, for {found[0].name}: {source.build(options.cache)}", soft_wrap=True)
         except EngineError as error:
             failures.append(error)
     for error in failures:
@@ -184,16 +188,12 @@ def listed(names: list[str], options: Options) -> Table:
         path = options.weights / f"{name}.onnx"
         kilobytes = f"{path.stat().st_size / 1e3:.0f}"
         table.add_row(name, chosen.runtime, chosen.precision, kilobytes, _age(path), size, age)
-    fatbin = kernel.fatbin(kernel_folder(options))
-    size, age = (f"{fatbin.stat().st_size / 1e3:.0f}", _age(fatbin)) if fatbin.is_file() else ("-", "-")
-    kilobytes = f"{kernel.SOURCE.stat().st_size / 1e3:.0f}"
-    table.add_row(kernel.SOURCE.name, "cuda", "float32", kilobytes, _age(kernel.SOURCE), size, age)
+    for source in KERNELS:
+        fatbin = source.fatbin(options.cache)
+        size, age = (f"{fatbin.stat().st_size / 1e3:.0f}", _age(fatbin)) if fatbin.is_file() else ("-", "-")
+        kilobytes = f"{source.path.stat().st_size / 1e3:.0f}"
+        table.add_row(source.path.name, "cuda", "float32", kilobytes, _age(source.path), size, age)
     return table
-
-
-def kernel_folder(options: Options) -> Path:
-    """Where the CUDA kernel is compiled into."""
-    return (options.cache or engines.cache_folder()) / "lstsq"
 
 
 def _age(path: Path) -> str:

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from bench.machine import machine
 from engines import EngineError
-from engines.lstsq import cuda, host, kernel
+from engines.lstsq import cuda, host
+from engines.lstsq.kernel import LSTSQ
 
 K = 68
 FACE_BYTES = 4 * (K * 3 + K * 2 + 8)  # read and written for each face
@@ -48,7 +49,7 @@ def run(options: Options) -> None:
         raise EngineError(
             "There is no GPU that torch can use: the measurement needs an NVIDIA GPU and torch with CUDA."
         )
-    kernel.build()
+    LSTSQ.build()
     solver, gpu = cuda.solver(), torch.cuda.get_device_name()
     speed = _copy_speed()
     rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in ("ours", *RIVALS)}

@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 from engines.errors import EngineError
-from engines.runtime.base import MAX_BATCH, Buffers, Engine, Progress, Spec, TensorSpec
+from engines.runtime.base import MAX_BATCH, Buffers, DeviceEngine, Engine, Progress, Spec, TensorSpec
 
 __all__ = [
     "MAX_BATCH",
     "WEIGHTS",
     "Buffers",
+    "DeviceEngine",
     "Engine",
     "EngineError",
     "Progress",

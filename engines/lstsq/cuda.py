@@ -8,11 +8,9 @@ The primary context is the one torch and TensorRT use: their memory and streams 
 
 from __future__ import annotations
 
-import atexit
 import functools
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import EngineError
-from engines.lstsq import kernel
-from engines.lstsq.kernel import MAX_POINTS, WARPS
+from engines.kernels import KernelModule
+from engines.lstsq.kernel import LSTSQ, MAX_POINTS, WARPS
 from engines.lstsq.rules import MIN_POINTS, check_shapes
 
 LANES = 32
@@ -79,25 +77,12 @@ class CudaSolver:
         Raises:
             EngineError: pycuda, the driver, the GPU or the compiled kernel is missing or does not fit.
         """
-        path = fatbin or kernel.fatbin()
-        if not path.is_file():
-            raise EngineError(f"The CUDA kernel is not at {path}: compile it with python build_engines.py.")
-        self._driver = _driver()
+        self._module = KernelModule(LSTSQ, device, fatbin)
+        self._kernel = self._module.function("affine_lstsq", "PPPPPPPqif")
+        self._most_blocks = BLOCKS_PER_PROCESSOR * self._module.processors
         self._lock = threading.Lock()
         self._memory: Any = None
         self._size = 0
-        try:
-            self._driver.init()
-            gpu = self._driver.Device(device)
-            self._context = gpu.retain_primary_context()
-            atexit.register(self._context.detach)  # pycuda's own clean-up takes it for a context of its making
-        except self._driver.Error as error:
-            raise EngineError(f"The least squares cannot use GPU {device}: {error}.") from error
-        self._most_blocks = BLOCKS_PER_PROCESSOR * gpu.get_attribute(self._driver.device_attribute.MULTIPROCESSOR_COUNT)
-        with self._active(f"load {path}, which may be damaged or for another GPU, so delete and recompile it"):
-            self._module = self._driver.module_from_file(str(path))
-            self._kernel = self._module.get_function("affine_lstsq")
-            self._kernel.prepare("PPPPPPPqif")
 
     def solve(
         self, points: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any] | None = None, ridge: float = 0.0
@@ -143,13 +128,12 @@ class CudaSolver:
         shapes = ((faces, count, 3), (faces, count, 2), (faces, count), *_result_shapes(faces, count))
         arrays = (points, targets, weights, affines, residuals, losses, gradients)
         pointers = [_pointer(array, shape) for array, shape in zip(arrays, shapes, strict=True)]
-        with self._active("solve"):
+        with self._module.active("solve"):
             self._launch(pointers, faces, count, ridge, stream)
 
     def stream(self) -> Any:
         """A new pycuda stream on this GPU for `launch`; others wrap its `handle`."""
-        with self._active("make a stream"):
-            return self._driver.Stream()
+        return self._module.stream()
 
     def _solve(
         self,
@@ -166,22 +150,22 @@ class CudaSolver:
         inputs = (points, targets, weights)
         sent = [None if array is None else np.ascontiguousarray(array, np.float32) for array in inputs]
         sizes = [0 if array is None else -(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in (*sent, *results)]
-        with self._lock, self._active(f"solve {faces} faces"):
+        with self._lock, self._module.active(f"solve {faces} faces"):
             start = self._allocated(sum(sizes))
             pointers = [start + sum(sizes[:place]) if size else 0 for place, size in enumerate(sizes)]
             for pointer, array in zip(pointers, sent, strict=False):
                 if array is not None:
-                    self._driver.memcpy_htod(pointer, array)
+                    self._module.driver.memcpy_htod(pointer, array)
             self._launch(pointers, faces, count, ridge, None)
             for pointer, array in zip(pointers[len(sent) :], results, strict=True):
                 if array is not None:
-                    self._driver.memcpy_dtoh(array, pointer)
+                    self._module.driver.memcpy_dtoh(array, pointer)
 
     def _allocated(self, size: int) -> int:
         """Address of that much memory on the GPU, at least."""
         if size > self._size:
             self._memory, self._size = None, 0  # given back before more is asked for
-            self._memory, self._size = self._driver.mem_alloc(size), size
+            self._memory, self._size = self._module.driver.mem_alloc(size), size
         return int(self._memory)
 
     def _launch(self, pointers: Sequence[int], faces: int, count: int, ridge: float, stream: Any) -> None:
@@ -194,18 +178,6 @@ class CudaSolver:
             self._kernel.prepared_async_call(
                 (blocks, 1), (LANES * WARPS, 1, 1), stream, *pointers, faces, count, ridge, shared_size=staged
             )
-
-    @contextmanager
-    def _active(self, doing: str) -> Iterator[None]:
-        """The device's context on this thread, and its errors in the family of ours."""
-        try:
-            self._context.push()
-            try:
-                yield
-            finally:
-                self._driver.Context.pop()
-        except self._driver.Error as error:
-            raise EngineError(f"The GPU could not {doing}: {error}.") from error
 
 
 def _result_shapes(faces: int, count: int) -> tuple[tuple[int, ...], ...]:
@@ -225,12 +197,3 @@ def _pointer(array: DeviceArray | None, shape: tuple[int, ...]) -> int:
             f"{given.get('strides')}: there they take float32 of shape {shape}, without gaps."
         )
     return int(given["data"][0])
-
-
-def _driver() -> Any:
-    """pycuda's driver interface; imported late, for machines without a GPU."""
-    try:
-        import pycuda.driver
-    except ImportError as error:
-        raise EngineError(f"The CUDA least squares need pycuda and NVIDIA's driver ({error}): install both.") from error
-    return pycuda.driver

@@ -68,6 +68,24 @@ class Spec:
         return batch
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceArray:
+    """Memory on a GPU without gaps, as torch, CuPy, pycuda and Numba take it."""
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.pointer, False), "version": 3}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffers:
     """Memory that the runtime reads and writes in place: fill `inputs`, run, read `outputs` (spec order)."""
@@ -136,3 +154,38 @@ class Engine(ABC):
             np.copyto(buffer, array, casting="same_kind")
         self.run()
         return tuple(output.copy() for output in buffers.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBuffers:
+    """Memory on the GPU that `DeviceEngine.launch` reads and writes in place, in spec order."""
+
+    inputs: tuple[DeviceArray, ...]
+    outputs: tuple[DeviceArray, ...]
+
+
+class DeviceEngine(Engine):
+    """An engine on a GPU. `Buffers` are page-locked host memory, which `run` copies to the GPU and back.
+
+    Between networks that follow each other on the GPU the copies are left out:
+
+        engine.device(batch).inputs[0]    # is written there
+        engine.launch(stream)
+        engine.fetch(stream)              # where the results are wanted on the host, too
+    """
+
+    @abstractmethod
+    def device(self, batch: int) -> DeviceBuffers:
+        """As `bind`, the memory on the GPU: for `launch`. It stays where it is as long as the engine lives.
+
+        Raises:
+            EngineError: the network does not take such a batch, or the GPU has no memory for it.
+        """
+
+    @abstractmethod
+    def launch(self, stream: int) -> None:
+        """Start computing the outputs of this thread's device buffers on a CUDA stream, and return at once."""
+
+    @abstractmethod
+    def fetch(self, stream: int) -> None:
+        """Start copying them into the outputs of this thread's host buffers (`bind`), and return at once."""

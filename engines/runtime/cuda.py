@@ -7,32 +7,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from cuda.bindings import runtime
 
 from engines.errors import EngineError
-from engines.runtime.base import Array
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceArray:
-    """Memory on the GPU without gaps, as torch, CuPy, pycuda and Numba take it."""
-
-    pointer: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def nbytes(self) -> int:
-        """Its size."""
-        return int(np.prod(self.shape)) * self.dtype.itemsize
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.pointer, False), "version": 3}
+from engines.runtime.base import Array, DeviceArray
 
 
 class Memory:

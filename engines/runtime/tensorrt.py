@@ -17,17 +17,9 @@ import numpy as np
 from engines.errors import EngineError
 from engines.nvidia import gpus
 from engines.runtime import cuda
-from engines.runtime.base import Buffers, Engine, Progress, Spec, TensorSpec
-from engines.runtime.cuda import DeviceArray, Memory
+from engines.runtime.base import Buffers, DeviceArray, DeviceBuffers, DeviceEngine, Progress, Spec, TensorSpec
+from engines.runtime.cuda import Memory
 from engines.runtime.plans import PlanBuilder, library, make_log, profile_of
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceBuffers:
-    """Memory on the GPU that `TensorRtEngine.launch` reads and writes in place, in spec order."""
-
-    inputs: tuple[DeviceArray, ...]
-    outputs: tuple[DeviceArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +42,8 @@ class _Thread:
     current: _Bound | None = None
 
 
-class TensorRtEngine(Engine):
-    """A network by TensorRT. Buffers are page-locked host memory; `run` copies them to the GPU and the results back.
-
-    Between networks that follow each other on the GPU, `device` and `launch` leave the copies out. Buffers live as
-    long as the engine.
-    """
+class TensorRtEngine(DeviceEngine):
+    """A network by TensorRT. Buffers live as long as the engine."""
 
     runtime = "tensorrt"
     precision = "float16"
@@ -95,11 +83,6 @@ class TensorRtEngine(Engine):
         return self._bind(batch).buffers
 
     def device(self, batch: int) -> DeviceBuffers:
-        """As `bind`, the memory on the GPU: for `launch`.
-
-        Raises:
-            EngineError: the network does not take such a batch, or the GPU has no memory for it.
-        """
         return self._bind(batch).device
 
     def run(self, stream: Any = None) -> None:
@@ -108,15 +91,18 @@ class TensorRtEngine(Engine):
         on = current.stream if stream is None else int(stream)
         for array, there in zip(current.buffers.inputs, current.device.inputs, strict=True):
             cuda.upload(array, there, on)
-        cuda.replay(current.graph, on)
-        for there, array in zip(current.device.outputs, current.buffers.outputs, strict=True):
-            cuda.download(there, array, on)
+        self.launch(on)
+        self.fetch(on)
         if stream is None:
             cuda.wait(on)
 
     def launch(self, stream: int) -> None:
-        """Start computing the outputs of this thread's device buffers on a CUDA stream, and return at once."""
         cuda.replay(self._bound().graph, stream)
+
+    def fetch(self, stream: int) -> None:
+        current = self._bound()
+        for there, array in zip(current.device.outputs, current.buffers.outputs, strict=True):
+            cuda.download(there, array, stream)
 
     def _bind(self, batch: int) -> _Bound:
         mine = self._mine()

@@ -19,7 +19,16 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from torch.nn import functional
 
 from engines.errors import EngineError
-from engines.runtime.base import Array, Buffers, Engine, Progress, Spec, TensorSpec
+from engines.runtime.base import (
+    Array,
+    Buffers,
+    DeviceArray,
+    DeviceBuffers,
+    DeviceEngine,
+    Progress,
+    Spec,
+    TensorSpec,
+)
 from engines.runtime.folding import fold_constants
 
 Operation = Callable[..., Any]
@@ -35,6 +44,11 @@ class _Bound:
     device: tuple[tuple[Any, ...], tuple[Any, ...]]
     compute: Callable[[], None]
 
+    def fetch(self) -> None:
+        """Start copying the results to the host."""
+        for here, there in zip(self.host[1], self.device[1], strict=True):
+            here.copy_(there, non_blocking=True)
+
 
 @dataclass(slots=True)
 class _Thread:
@@ -44,8 +58,8 @@ class _Thread:
     current: _Bound | None = None
 
 
-class TorchEngine(Engine):
-    """A network by torch. Buffers are page-locked host memory; `run` copies them to the GPU and the results back."""
+class TorchEngine(DeviceEngine):
+    """A network by torch; on a GPU one CUDA graph per batch size and thread."""
 
     runtime = f"torch {torch.__version__}"
     precision = "float32"
@@ -79,27 +93,50 @@ class TorchEngine(Engine):
         self._program(max(1, self.spec.inputs[0].shape[0]))
 
     def bind(self, batch: int) -> Buffers:
+        return self._bind(batch).buffers
+
+    def device(self, batch: int) -> DeviceBuffers:
+        inputs, outputs = self._bind(batch).device
+        return DeviceBuffers(tuple(map(_device_array, inputs)), tuple(map(_device_array, outputs)))
+
+    def run(self, stream: Any = None) -> None:
+        """Compute; with a `stream` (torch.cuda.Stream) of the caller's, results are there when that has come so far."""
+        current = self._current()
+        with torch.inference_mode(), torch.cuda.stream(stream):
+            for there, here in zip(current.device[0], current.host[0], strict=True):
+                there.copy_(here, non_blocking=True)
+            current.compute()
+            current.fetch()
+            if stream is None and self._device.type == "cuda":
+                torch.cuda.current_stream().synchronize()
+
+    def launch(self, stream: int) -> None:
+        with torch.inference_mode(), self._on(stream):
+            self._current().compute()
+
+    def fetch(self, stream: int) -> None:
+        with torch.inference_mode(), self._on(stream):
+            self._current().fetch()
+
+    def _on(self, stream: int) -> Any:
+        """What runs on that CUDA stream; on a CPU there is none."""
+        on_gpu = self._device.type == "cuda"
+        return torch.cuda.stream(torch.cuda.ExternalStream(stream) if on_gpu else None)
+
+    def _bind(self, batch: int) -> _Bound:
         mine = self._mine()
         if batch not in mine.bound:
             self.spec.check_batch(batch)
             with self._lock, torch.inference_mode():
                 mine.bound[batch] = self._bound(batch)
         mine.current = mine.bound[batch]
-        return mine.current.buffers
+        return mine.current
 
-    def run(self, stream: Any = None) -> None:
-        """Compute; with a `stream` (torch.cuda.Stream) of the caller's, results are there when that has come so far."""
+    def _current(self) -> _Bound:
         current = self._mine().current
         if current is None:
             raise EngineError(f"The network '{self._name}' was run before bind() on this thread: bind a batch first.")
-        with torch.inference_mode(), torch.cuda.stream(stream):
-            for there, here in zip(current.device[0], current.host[0], strict=True):
-                there.copy_(here, non_blocking=True)
-            current.compute()
-            for here, there in zip(current.host[1], current.device[1], strict=True):
-                here.copy_(there, non_blocking=True)
-            if stream is None and self._device.type == "cuda":
-                torch.cuda.current_stream().synchronize()
+        return current
 
     def _mine(self) -> _Thread:
         if not hasattr(self._local, "state"):
@@ -134,6 +171,10 @@ class TorchEngine(Engine):
             (there, results),
             _captured(compute) if on_gpu else compute,
         )
+
+
+def _device_array(tensor: Any) -> DeviceArray:
+    return DeviceArray(tensor.data_ptr(), tuple(tensor.shape), np.dtype(str(tensor.dtype).removeprefix("torch.")))
 
 
 def _captured(compute: Callable[[], None]) -> Callable[[], None]:

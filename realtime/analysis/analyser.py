@@ -9,11 +9,14 @@ from types import TracebackType
 from typing import Self
 
 import engines
+from engines import EngineError
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
 from realtime.analysis.tracker import Tracker
 from realtime.frame import Face, Frame, Pixels
+
+GPU_RUNTIMES = ("tensorrt", "torch")  # of `engines.load`
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +78,22 @@ class Analyser(ABC):
         self.close()
 
 
-class CpuAnalyser(Analyser):
-    """Detector, landmarks, DepthNet and occlusion one after the other on the calling thread."""
+class NetworkAnalyser(Analyser):
+    """Detector, landmarks, DepthNet and occlusion one after the other on the calling thread.
 
-    def __init__(self, options: AnalysisOptions) -> None:
-        """Raises EngineError where a network is missing or damaged."""
-        self._networks = Networks.load(options.threads, options.device)
-        self.runtime = self._networks.depthnet.runtime
+    Args:
+        options: how faces are looked for.
+        networks: what finds them, on the CPU or on a GPU.
+        occluded: what sees what is in front of them; None where `options.occlusion` is.
+    """
+
+    def __init__(self, options: AnalysisOptions, networks: Networks, occluded: OcclusionNet | None) -> None:
+        self._networks, self._occluded = networks, occluded
+        self.runtime = networks.depthnet.runtime
         self._tracked = options.tracked
         smooth = options.smooth and options.tracked
-        self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth)
-        self._occluded: OcclusionNet | None = None
+        self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth, filters=networks.new_filter)
         self._wants_occlusion = options.occlusion
-        if options.occlusion is not None:
-            self._occluded = OcclusionNet(engines.load("occlusion", options.device, options.threads))
 
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
         if not self._tracked:
@@ -112,6 +117,16 @@ def open_analyser(options: AnalysisOptions) -> Analyser:
     """The analyser for this machine.
 
     Raises:
-        EngineError: a network is missing or damaged.
+        EngineError: a network is missing or damaged, or the GPU asked for cannot be used.
     """
-    return CpuAnalyser(options)
+    if options.device in GPU_RUNTIMES:
+        try:  # imported late: only who asks for a GPU has its packages
+            from realtime.gpu.networks import DeviceNetworks
+        except ImportError as error:
+            raise EngineError(
+                f"The runtime '{options.device}' needs cuda-bindings and pycuda: install both ({error})."
+            ) from error
+        there = DeviceNetworks.load(device=options.device)
+        return NetworkAnalyser(options, there, there.occlusion(options.device) if options.occlusion else None)
+    occluded = OcclusionNet(engines.load("occlusion", options.device, options.threads)) if options.occlusion else None
+    return NetworkAnalyser(options, Networks.load(options.threads, options.device), occluded)

@@ -15,7 +15,7 @@ from realtime.geometry.topology import KEYPOINTS
 CROP = 112  # side of the network's input in pixels
 # Crops whose light parts are darker than this grey are brightened to it, by no more than the gain: at 15 % of their
 # brightness the held-out photos' error was 4.0 % instead of 3.6, and closed eyes passed for half open.
-_LIGHT, _MOST_GAIN = 190.0, 8.0
+LIGHT, MOST_GAIN = 190.0, 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,14 +53,14 @@ class LandmarkNet:
         if not crops:
             return Landmarks(*(np.zeros(shape, np.float32) for shape in ((0, KEYPOINTS, 2), (0, KEYPOINTS), (0,))))
         greys = [crop.cut(pixels, grey=True) for crop in crops]
-        points, confidence, score = self._engine(np.stack([_brightened(grey) for grey in greys])[:, None])
+        points, confidence, score = self._engine(np.stack([brightened(grey) for grey in greys])[:, None])
         placed = np.stack([crop.back(found) for crop, found in zip(crops, points, strict=True)])
         return Landmarks(placed.astype(np.float32), confidence.copy(), score.copy())
 
 
-def _brightened(grey: np.ndarray) -> Floats:
+def brightened(grey: np.ndarray) -> Floats:
     """(S, S) float32 crop of uint8, brighter where it is dark."""
     light = float(np.percentile(grey[::4, ::4], 95))
-    gain = min(max(_LIGHT / max(light, 1.0), 1.0), _MOST_GAIN)
+    gain = min(max(LIGHT / max(light, 1.0), 1.0), MOST_GAIN)
     brightened: Floats = np.minimum(grey.astype(np.float32) * np.float32(gain), np.float32(255))
     return brightened

@@ -26,10 +26,19 @@ def lift(engine: Engine, points: Floats) -> tuple[Floats, list[Pose]]:
     Returns:
         (B, 81) float32 pixels, smaller is nearer, mean 0 over the 68 landmarks; and B poses.
     """
-    upright = np.stack([_upright(face[:LANDMARKS]) for face in points])
-    _, sides = landmark_box(upright)
-    faces = boxed(upright).astype(np.float32)
+    faces = depth_inputs(points)
     (relative,) = engine(faces, faces)
+    return lifted(points, relative)
+
+
+def depth_inputs(points: Floats) -> Floats:
+    """(B, 68, 2) float32: (B, 81, 2) points as DepthNet is given them, upright and in units of their box."""
+    return boxed(_upright_all(points)).astype(np.float32)
+
+
+def lifted(points: Floats, relative: Floats) -> tuple[Floats, list[Pose]]:
+    """As `lift`, from what DepthNet says of (B, 81, 2) points: (B, 68) in units of the upright face's box."""
+    _, sides = landmark_box(_upright_all(points))
     depth = np.empty(points.shape[:2], np.float32)
     depth[:, :LANDMARKS] = (relative - relative.mean(axis=1, keepdims=True)) * sides[:, None]
     poses = []
@@ -38,6 +47,11 @@ def lift(engine: Engine, points: Floats) -> tuple[Floats, list[Pose]]:
         z[LANDMARKS:] = scale * template()[LANDMARKS:] @ rotation[2] + shift[2]
         poses.append(pose_of(rotation))
     return depth, poses
+
+
+def _upright_all(points: Floats) -> np.ndarray:
+    """(B, 68, 2) landmarks of (B, 81, 2) points, each face turned as by `_upright`."""
+    return np.stack([_upright(face[:LANDMARKS]) for face in points])
 
 
 def _upright(landmarks: Floats) -> np.ndarray:

@@ -13,7 +13,8 @@ from engines import Engine
 from realtime.analysis.detector import Detection, Detector
 from realtime.analysis.landmarks import CROP, LandmarkNet, Landmarks
 from realtime.analysis.lift import lift
-from realtime.analysis.tracker import Tracker
+from realtime.analysis.one_euro import FaceFilter
+from realtime.analysis.tracker import Track, Tracker
 from realtime.analysis.views import View, close_ups, whole
 from realtime.frame import Pixels
 from realtime.geometry.crops import face_crop, face_crop_of_box
@@ -38,6 +39,21 @@ class Networks:
         )
         return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet)
 
+    def new_filter(self) -> FaceFilter:
+        """What steadies the points of a new face."""
+        return FaceFilter()
+
+    def follow(self, tracker: Tracker, pixels: Pixels, time_s: float) -> None:
+        """Look for the known faces of `tracker` in the picture, where they were last."""
+        if crops := tracker.crops(CROP):
+            tracker.follow(self.landmarks(pixels, crops))
+
+    def lift(self, tracks: Sequence[Track]) -> None:
+        """Depth and pose of tracks, as many as an engine takes at once, at least one."""
+        depths, poses = lift(self.depthnet, np.stack([track.points for track in tracks]))
+        for track, depth, pose in zip(tracks, depths, poses, strict=True):
+            track.depth, track.pose = depth, pose
+
 
 def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: float, in_one_go: bool = False) -> None:
     """Bring `tracker` up to the picture `pixels` (H, W, 3) of media time `time_s`, its tracks lifted and posed.
@@ -47,17 +63,14 @@ def find_faces(networks: Networks, tracker: Tracker, pixels: Pixels, time_s: flo
     """
     height, width = pixels.shape[:2]
     tracker.begin((width, height), time_s)
-    if crops := tracker.crops(CROP):
-        tracker.follow(networks.landmarks(pixels, crops))
+    networks.follow(tracker, pixels, time_s)
     if tracker.wants_detection():
         everything, parts = whole(width, height), close_ups(width, height)
         turn = tracker.searches % max(len(parts), 1)
         for views in [[everything], parts] if in_one_go else [[everything, *parts[turn : turn + 1]]]:
             search(networks, tracker, pixels, views)
     if tracker.seen:
-        depths, poses = lift(networks.depthnet, np.stack([track.points for track in tracker.seen]))
-        for track, depth, pose in zip(tracker.seen, depths, poses, strict=True):
-            track.depth, track.pose = depth, pose
+        networks.lift(tracker.seen)
 
 
 def search(networks: Networks, tracker: Tracker, pixels: Pixels, views: Sequence[View]) -> None:

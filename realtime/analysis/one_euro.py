@@ -43,12 +43,16 @@ class Strength:
 
 
 class FaceFilter:
-    """Smooths the 81 points of one face over time; knows time only from its argument, so files repeat exactly."""
+    """Smooths the 81 points of one face over time; knows time only from its argument, so files repeat exactly.
+
+    Attributes:
+        gains: (81,) how fast the cut-off of each point rises, see `Strength`.
+    """
 
     def __init__(self, strength: Strength | None = None) -> None:
         self._strength = strength or Strength()
-        self._gains = np.full(KEYPOINTS, self._strength.shape_gain)
-        self._gains[np.concatenate([EYES, LIPS])] = self._strength.feature_gain
+        self.gains = np.full(KEYPOINTS, self._strength.shape_gain)
+        self.gains[np.concatenate([EYES, LIPS])] = self._strength.feature_gain
         self._time: float | None = None
         self._points = np.zeros((KEYPOINTS, 2))
         self._motion = np.zeros((KEYPOINTS, 2))  # speed of each point with the head, face radii per second, low-passed
@@ -93,7 +97,7 @@ class FaceFilter:
         speed = np.sqrt(np.vdot(self._motion, self._motion) / KEYPOINTS)
         speeds = np.sqrt(np.square(self._change).sum(axis=1))
         of_motion = _share(strength.motion_hz + strength.motion_gain * speed, step)
-        of_change = _share((strength.shape_hz + self._gains * speeds) * trust, step)
+        of_change = _share((strength.shape_hz + self.gains * speeds) * trust, step)
         self._points = self._points + of_motion * motion + of_change[:, None] * change
 
 

@@ -7,7 +7,7 @@ found (`unknown`, `adopt`). It knows time only from the frames, so two runs over
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,13 +92,15 @@ class Tracker:
         live: bool = False,
         smooth: bool = True,
         rules: Rules | None = None,
+        filters: Callable[[], FaceFilter] = FaceFilter,
     ) -> None:
-        """`hold_s`: for how long a lost face is still reported. `smooth`: points pass through the One-Euro filter."""
+        """`hold_s`: for how long a lost face is still reported. `smooth`: points pass through a filter of `filters`."""
         self.seen: list[Track] = []
         self.searches = 0
         self._max_faces = max_faces
         self._hold_s = hold_s
         self._smooth = smooth
+        self._filters = filters
         self._rules = rules or Rules()
         self._search_s = self._rules.search_s if live else self._rules.file_search_s
         self._tracks: list[Track] = []
@@ -106,6 +108,11 @@ class Tracker:
         self._searched_s = -np.inf
         self._time_s = 0.0
         self._frame_size = (0, 0)
+
+    @property
+    def known(self) -> tuple[Track, ...]:
+        """The tracks of all faces that may be in this frame, in the order of `crops`."""
+        return tuple(self._tracks)
 
     @property
     def complete(self) -> bool:
@@ -172,7 +179,8 @@ class Tracker:
                 continue
             track = self._lost_near(points)
             if track is None:
-                track = Track(self._next_id, points, confidence, float(score), self._time_s)
+                smoothing = self._filters()
+                track = Track(self._next_id, points, confidence, float(score), self._time_s, smoothing=smoothing)
                 self._next_id += 1
                 self._tracks.append(track)
             track.smoothing.reset()

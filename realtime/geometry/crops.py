@@ -69,13 +69,18 @@ class Crop:
         area = _area(rows)
         return [[e / area, -b / area, (b * f - c * e) / area], [-d / area, a / area, (c * d - a * f) / area]]
 
+    @property
+    def back_matrix(self) -> np.ndarray:
+        """(2, 3) float64, crop pixels → frame pixels."""
+        return np.array(self._back())
+
     def into(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) frame pixels → crop pixels."""
         return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2])
 
     def back(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) crop pixels → frame pixels."""
-        matrix = np.array(self._back())
+        matrix = self.back_matrix
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 

@@ -1,39 +1,68 @@
-"""A stand-in for pycuda whose GPU is this computer: memory is the host's, and lstsq.cu runs as the C++ it nearly is.
+"""A stand-in for pycuda whose GPU is this computer: memory is the host's, and .cu files run as the C++ they nearly are.
 
-It has what engines/lstsq/cuda.py uses, and is as strict: nothing works without the context, on memory that was not
-allocated, or with arguments other than those prepared.
+It has what engines/kernels.py and engines/lstsq/cuda.py use, and is as strict: nothing works without the context, or
+with arguments other than those prepared; what it copies lies on memory that was allocated.
 """
 
 from __future__ import annotations
 
 import ctypes
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from engines.lstsq import kernel
+from engines.kernels import CudaSource
 
 PROCESSORS = 1
-HEADERS = Path(__file__).with_name("warp_on_cpu")
+HEADERS = Path(__file__).with_name("block_on_cpu")
+SHARED_BYTES = 48 << 10
 
 
 class Error(Exception):
     """As pycuda.driver.Error."""
 
 
-def compile_for_cpu(path: Path) -> ctypes.CDLL:
-    """lstsq.cu with the host's compiler, as a library with `launch`."""
-    options = ["-x", "c++", "-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
-    options += ["-Wno-unused-function", "-shared", "-fPIC", f"-I{HEADERS}", *kernel.defines()]
-    subprocess.run(["g++", *options, kernel.SOURCE, "-o", path], check=True)
+def compile_for_cpu(source: CudaSource, kernels: Iterable[str], folder: Path) -> ctypes.CDLL:
+    """A .cu file by the host's compiler, as a library with `launch_NAME` for each of its kernels; skips without g++."""
+    if shutil.which("g++") is None or not sys.platform.startswith("linux"):
+        pytest.skip("running CUDA sources on the CPU takes g++ on Linux")
+    # memory that a launch brings is an array here, memory that the kernel declares is the function's own
+    shared = "" if "extern __shared__" in source.path.read_text("utf-8") else "static"
+    lines = ['#include "block.h"', f"float4 staging[{SHARED_BYTES // 16}];", f"#define __shared__ {shared}"]
+    lines.append(f'#include "{source.path}"')
+    lines += [
+        f'extern "C" void launch_{name}(int x, int y, int threads, void** arguments)'
+        f"{{ block::launch({name}, x, y, threads, arguments, staging, sizeof staging); }}"
+        for name in kernels
+    ]
+    path, unit = folder / f"{source.path.stem}.so", folder / f"{source.path.stem}.cpp"
+    unit.write_text("\n".join(lines) + "\n")
+    options = ["-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
+    options += ["-Wno-unused-function", "-shared", "-fPIC", f"-I{HEADERS}", *source.defines()]
+    subprocess.run(["g++", *options, unit, "-o", path], check=True)
     return ctypes.CDLL(str(path))
 
 
+def start(library: ctypes.CDLL, name: str, blocks: tuple[int, int], threads: int, arguments: Iterable[Any]) -> None:
+    """Run a kernel; `arguments` are ctypes values."""
+    values = list(arguments)
+    pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+    getattr(library, f"launch_{name}")(*blocks, threads, pointers)
+
+
 class Driver:
-    """As the module pycuda.driver. `broken` names the call that fails."""
+    """As the module pycuda.driver. `broken` names the call that fails.
+
+    Attributes:
+        launches: name, blocks and arguments of each kernel started.
+    """
 
     Error = Error
     device_attribute = SimpleNamespace(MULTIPROCESSOR_COUNT="processors")
@@ -42,9 +71,18 @@ class Driver:
         self.library = library
         self.memory: list[np.ndarray] = []
         self.pushed = 0
-        self.launches: list[tuple[int, ...]] = []
+        self.launches: list[tuple[str, tuple[int, ...], tuple[Any, ...]]] = []
+        self.shared: list[int] = []
         self.broken = ""
         self.Context = SimpleNamespace(pop=self._pop)
+
+    def installed(self, monkeypatch: pytest.MonkeyPatch) -> Driver:
+        """Itself, where `import pycuda.driver` finds it."""
+        package = ModuleType("pycuda")
+        monkeypatch.setattr(package, "driver", self, raising=False)
+        monkeypatch.setitem(sys.modules, "pycuda", package)
+        monkeypatch.setitem(sys.modules, "pycuda.driver", self)
+        return self
 
     def init(self) -> None:
         self._called("init")
@@ -79,7 +117,7 @@ class Driver:
     def module_from_file(self, path: str) -> Any:
         self._called("module_from_file", context=True)
         assert Path(path).is_file()
-        return SimpleNamespace(get_function={"affine_lstsq": Function(self)}.__getitem__)
+        return SimpleNamespace(get_function=lambda name: Function(self, name))
 
     def _called(self, name: str, context: bool = False) -> None:
         if context and not self.pushed:
@@ -100,23 +138,23 @@ class Driver:
 
 
 class Function:
-    """As pycuda.driver.Function, of the one kernel."""
+    """As pycuda.driver.Function."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+    def __init__(self, driver: Driver, name: str) -> None:
+        assert hasattr(driver.library, f"launch_{name}")
+        self._driver, self._name = driver, name
 
     def prepare(self, types: str) -> None:
-        self._types = [
-            {"P": ctypes.c_void_p, "q": ctypes.c_longlong, "i": ctypes.c_int, "f": ctypes.c_float}[t] for t in types
-        ]
+        known = {"P": ctypes.c_void_p, "q": ctypes.c_longlong, "i": ctypes.c_int, "f": ctypes.c_float}
+        self._types = [known[letter] for letter in types]
 
     def prepared_async_call(
-        self, grid: tuple[int, ...], block: tuple[int, ...], stream: Any, *arguments: Any, shared_size: int
+        self, grid: tuple[int, int], block: tuple[int, int, int], stream: Any, *arguments: Any, shared_size: int = 0
     ) -> None:
         self._driver._called("launch", context=True)
         assert stream is None or stream.handle
-        assert block == (32 * kernel.WARPS, 1, 1)
-        faces, count = arguments[7:9]
-        assert shared_size == 2 * kernel.WARPS * (6 if arguments[2] else 5) * -(-count // 4) * 16
-        self._driver.launches.append((grid[0], faces, count))
-        self._driver.library.launch(grid[0], *(kind(value) for kind, value in zip(self._types, arguments, strict=True)))
+        assert block[1:] == (1, 1)
+        self._driver.launches.append((self._name, grid, arguments))
+        self._driver.shared.append(shared_size)
+        values = [kind(value) for kind, value in zip(self._types, arguments, strict=True)]
+        start(self._driver.library, self._name, grid, block[0], values)

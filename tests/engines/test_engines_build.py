@@ -11,7 +11,8 @@ import pytest
 import build_engines
 from build_engines import Options
 from engines import EngineError
-from engines.lstsq import kernel
+from engines.kernels import CudaSource
+from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import Gpu
 
 
@@ -79,19 +80,21 @@ def test_a_network_that_fails_is_explained_and_the_others_are_compiled(
     assert "small" in out
 
 
-def test_with_a_gpu_the_kernel_is_compiled_too(
+def test_with_a_gpu_the_kernels_are_compiled_too(
     options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_engines, "gpus", lambda: (Gpu("Some GPU", (8, 0)),))
-    monkeypatch.setattr(kernel, "build", lambda folder: folder / "lstsq-1.fatbin")
+    monkeypatch.setattr(CudaSource, "build", lambda source, folder: folder / f"{source.path.stem}.fatbin")
     assert build_engines.main(options) == 0
     assert options.cache is not None
-    assert f"Some GPU: {options.cache / 'lstsq' / 'lstsq-1.fatbin'}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name in ("lstsq", "frame"):
+        assert f"{name}.cu, for Some GPU: {options.cache / name}.fatbin" in out
 
-    def refused(folder: Path) -> Path:
+    def refused(source: CudaSource, folder: Path) -> Path:
         raise EngineError("There is no nvcc.")
 
-    monkeypatch.setattr(kernel, "build", refused)
+    monkeypatch.setattr(CudaSource, "build", refused)
     assert build_engines.main(options) == 1
     out, err = capsys.readouterr()
     assert err == "There is no nvcc.\n"
@@ -104,7 +107,7 @@ def test_list_shows_the_kernel(options: Options, capsys: pytest.CaptureFixture[s
     row = next(line for line in capsys.readouterr().out.splitlines() if "lstsq.cu" in line)
     assert "cuda" in row
     assert [cell.strip() for cell in row.split("│")][-3:-1] == ["-", "-"]
-    fatbin = kernel.fatbin(build_engines.kernel_folder(options))
+    fatbin = LSTSQ.fatbin(options.cache)
     fatbin.parent.mkdir(parents=True)
     fatbin.write_bytes(bytes(5000))
     build_engines.main(options)

@@ -4,12 +4,8 @@ on a stand-in for pycuda, and the compiler. What needs a GPU is in tests/gpu."""
 from __future__ import annotations
 
 import ctypes
-import os
-import shutil
-import struct
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cuda_on_cpu
@@ -22,6 +18,7 @@ from lstsq_table import K, PoorFaces, Solver, SolverTable, random_faces
 from bench import gpu
 from engines.errors import EngineError
 from engines.lstsq import cuda, kernel, reference
+from engines.lstsq.kernel import LSTSQ
 from training import lstsq, lstsq_cuda
 
 
@@ -38,19 +35,13 @@ class TestWarp(SolverTable):
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The source, compiled for the CPU."""
-    if shutil.which("g++") is None or not sys.platform.startswith("linux"):
-        pytest.skip("running the CUDA source on the CPU takes g++ on Linux")
-    return cuda_on_cpu.compile_for_cpu(tmp_path_factory.mktemp("warp") / "lstsq.so")
+    return cuda_on_cpu.compile_for_cpu(LSTSQ, ["affine_lstsq"], tmp_path_factory.mktemp("warp"))
 
 
 @pytest.fixture
 def driver(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> cuda_on_cpu.Driver:
     """The stand-in, where `import pycuda.driver` finds it."""
-    package, driver = ModuleType("pycuda"), cuda_on_cpu.Driver(library)
-    monkeypatch.setattr(package, "driver", driver, raising=False)
-    monkeypatch.setitem(sys.modules, "pycuda", package)
-    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-    return driver
+    return cuda_on_cpu.Driver(library).installed(monkeypatch)
 
 
 @pytest.fixture
@@ -91,8 +82,9 @@ def test_the_source_does_what_the_numpy_twin_does(
     weights = rng.integers(0, 3, (faces, count)).astype(np.float32) if weighted else None
     shapes = ((faces, 2, 4), (faces, count, 2), (faces,), (faces, count))
     results = [np.full(shape, 7, np.float32) for shape in shapes]
-    pointers = [None if a is None else ctypes.c_void_p(a.ctypes.data) for a in (points, targets, weights, *results)]
-    library.launch(3, *pointers, ctypes.c_longlong(faces), count, ctypes.c_float(0.01))
+    pointers = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in (points, targets, weights, *results)]
+    arguments = [*pointers, ctypes.c_longlong(faces), ctypes.c_int(count), ctypes.c_float(0.01)]
+    cuda_on_cpu.start(library, "affine_lstsq", (3, 1), 32 * cuda.WARPS, arguments)
     for result, twin in zip(results, lstsq_warp.fit(points, targets, weights, 0.01), strict=True):
         np.testing.assert_array_equal(result, twin)
 
@@ -236,7 +228,9 @@ def test_many_faces_share_the_blocks(solver: cuda.CudaSolver, driver: cuda_on_cp
     points, targets = random_faces(np.random.default_rng(1), 70 * cuda.WARPS)
     np.testing.assert_array_equal(solver.solve(points, targets), lstsq_warp.solve(points, targets))
     np.testing.assert_array_equal(solver.solve(points[:5], targets[:5]), lstsq_warp.solve(points[:5], targets[:5]))
-    assert driver.launches == [(cuda.BLOCKS_PER_PROCESSOR, 70 * cuda.WARPS, K), (2, 5, K)]
+    launches = [(*blocks, *arguments[7:9]) for _, blocks, arguments in driver.launches]
+    assert launches == [(cuda.BLOCKS_PER_PROCESSOR, 1, 70 * cuda.WARPS, K), (2, 1, 5, K)]
+    assert driver.shared == 2 * [2 * kernel.WARPS * 5 * K * 4]
     assert len(driver.memory) == 1, "memory is kept between calls"
 
 
@@ -268,83 +262,3 @@ def test_without_pycuda_it_says_so(fatbin: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "pycuda", None)
     with pytest.raises(EngineError, match="need pycuda and NVIDIA's driver"):
         cuda.CudaSolver(fatbin=fatbin)
-
-
-def test_nvcc_compiles_it_for_every_target_without_a_warning(tmp_path: Path) -> None:
-    if kernel.find_nvcc() is None:
-        pytest.skip("there is no nvcc (CUDA's toolkit, or pip install nvidia-cuda-nvcc)")
-    path = kernel.build(tmp_path)
-    assert path == kernel.fatbin(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    ptx, machine_code = 1, 2
-    assert contents(path.read_bytes()) == {(ptx, 80), *((machine_code, target) for target in kernel.TARGETS)}
-
-
-def contents(fatbin: bytes) -> set[tuple[int, int]]:
-    """Kind and target of each part: a header of 16 bytes, then parts whose own headers give sizes."""
-    magic, _, header, size = struct.unpack_from("<IHHQ", fatbin)
-    assert magic == 0xBA55ED50
-    parts, start = set(), header
-    while start < header + size:
-        kind, _, header_size, part_size = struct.unpack_from("<HHIQ", fatbin, start)
-        parts.add((kind, struct.unpack_from("<I", fatbin, start + 28)[0]))
-        start += header_size + part_size
-    return parts
-
-
-def script(path: Path, lines: str) -> Path:
-    """An nvcc of our own making."""
-    path.write_text(f"#!/bin/sh\n{lines}\n")
-    path.chmod(0o755)
-    return path
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the stand-in for nvcc is a shell script")
-class TestBuild:
-    def test_it_compiles_once(self, tmp_path: Path) -> None:
-        counts = tmp_path / "calls"
-        nvcc = script(tmp_path / "nvcc", f'echo x >>{counts}; while [ "$1" != -o ]; do shift; done; echo code >"$2"')
-        path = kernel.build(tmp_path / "cache", nvcc)
-        assert path.read_text() == "code\n"
-        assert kernel.build(tmp_path / "cache", nvcc) == path
-        assert counts.read_text() == "x\n"
-
-    def test_a_changed_source_is_another_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        before = kernel.fatbin(tmp_path)
-        changed = tmp_path / "lstsq.cu"
-        changed.write_bytes(kernel.SOURCE.read_bytes() + b"\n")
-        monkeypatch.setattr(kernel, "SOURCE", changed)
-        assert kernel.fatbin(tmp_path) != before
-
-    def test_a_failure_is_one_sentence_and_leaves_nothing(self, tmp_path: Path) -> None:
-        nvcc = script(
-            tmp_path / "nvcc", 'while [ "$1" != -o ]; do shift; done; echo half >"$2"; echo "no such GPU" >&2; exit 1'
-        )
-        with pytest.raises(EngineError, match=r"lstsq\.cu was refused by .*nvcc: no such GPU\."):
-            kernel.build(tmp_path / "cache", nvcc)
-        assert not list((tmp_path / "cache").iterdir())
-
-    def test_a_folder_or_compiler_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "file").write_text("no folder")
-        with pytest.raises(EngineError, match="cannot be compiled into"):
-            kernel.build(tmp_path / "file", script(tmp_path / "nvcc", "exit 0"))
-        with pytest.raises(EngineError, match="cannot be compiled into"):
-            kernel.build(tmp_path / "cache", tmp_path / "none")
-        monkeypatch.setattr(kernel, "find_nvcc", lambda: None)
-        with pytest.raises(EngineError, match="without nvcc: install CUDA"):
-            kernel.build(tmp_path / "cache")
-
-    def test_where_nvcc_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for place in ("home/bin", "path", "site/nvidia/cu13/bin"):
-            (tmp_path / place).mkdir(parents=True)
-            script(tmp_path / place / "nvcc", "exit 0")
-        monkeypatch.setenv("CUDA_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("PATH", str(tmp_path / "path"))
-        monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
-        assert kernel.find_nvcc() == tmp_path / "home/bin/nvcc"
-        monkeypatch.delenv("CUDA_HOME")
-        assert kernel.find_nvcc() == tmp_path / "path/nvcc"
-        monkeypatch.setenv("PATH", "")
-        assert kernel.find_nvcc() == tmp_path / "site/nvidia/cu13/bin/nvcc"
-        monkeypatch.setattr(sys, "path", [])
-        assert kernel.find_nvcc() is None

@@ -11,7 +11,8 @@ import importlib.util
 
 import pytest
 
-from engines.lstsq import cuda, kernel
+from engines.lstsq import cuda
+from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
 
 
@@ -29,4 +30,4 @@ def gpu() -> str:
 @pytest.fixture(scope="session")
 def cuda_solver(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> cuda.CudaSolver:
     """The kernel, compiled anew."""
-    return cuda.CudaSolver(fatbin=kernel.build(tmp_path_factory.mktemp("kernel")))
+    return cuda.CudaSolver(fatbin=LSTSQ.build(tmp_path_factory.mktemp("kernel")))
