@@ -56,8 +56,9 @@ float noise(uvec2 pixel, uint seed) {
 #endif
 
 void main() {
-    float alpha = opaque;
-    vec3 drawn = texture(source_picture, source_at, soften).rgb;
+    vec4 texel = texture(source_picture, source_at, soften);
+    vec3 drawn = texel.rgb;
+    float alpha = opaque * texel.a;
 #ifdef SKIN
     vec4 region = texture(regions, flat_at);
     float luma = dot(drawn, vec3(0.299, 0.587, 0.114));

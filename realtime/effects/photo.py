@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from realtime.effects.bare import bare
 from realtime.effects.matte import matte
 from realtime.effects.relight import Tone
 from realtime.frame import Face, Floats, Pixels
@@ -29,6 +31,7 @@ class View:
         depth: (81,) float32, their depth in pixels.
         yaw: how it is turned, in degrees (see `realtime.frame.Pose`).
         tone: its light and skin, and what covers it.
+        bare: (H, W) uint8, 255 where the texture shows the face, 0 where it shows what is in front of it.
         share: (V,) float32 in [0, 1] at the vertices of the face mesh: how much more of a place it shows than its
             mirror image does, 0.5 where both show as much.
     """
@@ -38,6 +41,7 @@ class View:
     depth: Floats
     yaw: float
     tone: Tone
+    bare: NDArray[np.uint8]
     share: Floats
 
     @property
@@ -71,15 +75,19 @@ def _view(pixels: Pixels, face: Face) -> View:
     size = int(np.clip(round(side), 64, _LIMIT))
     crop = square_crop(np.array([x + width / 2, y + height / 2]), side, 0.0, size)
     points = crop.into(face.points).astype(np.float32)
-    texture = matte(np.ascontiguousarray(crop.cut(pixels)), points)
+    picture = np.ascontiguousarray(crop.cut(pixels))
+    occlusion = None if face.occlusion is None else face.occlusion.through(crop.matrix)
+    texture, shown = bare(matte(picture, points), points, occlusion)
     depth = (face.depth * (size / side)).astype(np.float32)
-    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), _share(points, size))
+    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), shown, _share(points, size))
 
 
 def _mirrored(view: View) -> View:
     pixels = np.ascontiguousarray(view.pixels[:, ::-1])
     points = mirror(view.points, pixels.shape[1]).astype(np.float32)
-    return View(pixels, points, view.depth[FLIP], -view.yaw, Tone(pixels, points), _share(points, pixels.shape[1]))
+    shown = np.ascontiguousarray(view.bare[:, ::-1])
+    share = _share(points, pixels.shape[1])
+    return View(pixels, points, view.depth[FLIP], -view.yaw, Tone(pixels, points), shown, share)
 
 
 def _share(points: Floats, width: int) -> Floats:

@@ -213,7 +213,7 @@ class Swap(Effect):
         if key not in self._textures:
             height, width = view.pixels.shape[:2]
             self._textures[key] = gl.Texture((width, height), mipmaps=True)
-            self._textures[key].upload(np.dstack([view.pixels, np.full((height, width), 255, np.uint8)]))
+            self._textures[key].upload(np.dstack([view.pixels, view.bare]))
         return self._textures[key]
 
     def _forget(self, faces: tuple[Face, ...]) -> None:

@@ -43,6 +43,7 @@ def test_the_mirror_image_belongs_to_its_points(pose: Pose) -> None:
     plain, mirrored = person("somebody", [(portrait(face.points, (320, 240)), face)]).views
     width = plain.pixels.shape[1]
     np.testing.assert_array_equal(mirrored.pixels, plain.pixels[:, ::-1])
+    np.testing.assert_array_equal(mirrored.bare, plain.bare[:, ::-1])
     assert mirrored.pixels.flags.c_contiguous
     np.testing.assert_allclose(mirrored.points[:, 0], width - 1 - plain.points[FLIP, 0], atol=1e-4)
     np.testing.assert_allclose(mirrored.points[:, 1], plain.points[FLIP, 1])

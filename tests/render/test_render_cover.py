@@ -1,4 +1,4 @@
-"""What is in front of a drawn surface, against the software rasteriser."""
+"""What is in front of a drawn surface, and what its picture does not show of it, against the software rasteriser."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def test_the_live_frame_shows_where_the_map_says(canvas: Canvas, roll: float, si
     position = (MESH.weights @ posed_solid(Pose(10, 0, roll / 2), 110, (160, 125))).astype(np.float32)
     position[:, 2] = position[:, 2] / 500
     live, picture = smooth_picture(rng, SIZE), smooth_picture(rng, (200, 200))
-    covered = smooth_picture(rng, (48, 48), 0, 255)
+    covered, bare = smooth_picture(rng, (48, 48), 0, 255), smooth_picture(rng, (200, 200), 0, 255)[..., 0]
     crop = square_crop(np.array([165.0, 120.0]), side, roll, 48)
-    texture, map_, regions = texture_of(picture), texture_of(covered), gl.Texture((4, 4))
+    texture, map_, regions = gl.Texture((200, 200)), texture_of(covered), gl.Texture((4, 4))
+    texture.upload(np.dstack([picture, bare]))
     regions.upload(np.full((4, 4, 4), 255, np.uint8))
     source = (20 + 160 * MESH.uv).astype(np.float32)
     warp = Warp(MESH, position, source, texture, regions=regions, opacity=opacity, cover=Cover(map_, crop.matrix))
@@ -39,7 +40,9 @@ def test_the_live_frame_shows_where_the_map_says(canvas: Canvas, roll: float, si
     raster = rasterise(MESH.triangles, position, SIZE)
     pixels = np.dstack(np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1])))
     shown = opacity * (1 - sample(covered, crop.into(pixels))[..., 0] / 255)
-    truth = over(live, sample(picture, raster.carry(source)), shown * raster.mask)
+    at = raster.carry(source)
+    shown *= sample(bare[..., None], at)[..., 0] / 255
+    truth = over(live, sample(picture, at), shown * raster.mask)
     difference = np.abs(ours - truth)
     assert difference[raster.mask].mean() <= 1
     assert np.percentile(difference[raster.mask], 99.9) <= 5
