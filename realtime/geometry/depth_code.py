@@ -30,10 +30,12 @@ def anchor(points: np.ndarray) -> np.ndarray:
     return middle
 
 
-def depth_crop(centre: np.ndarray, distance: float, camera: Intrinsics, size: int = SIDE) -> Crop:
-    """The square of `FACE_MM` around `centre` (2,) pixels for a head at `distance` mm."""
+def depth_crop(
+    centre: np.ndarray, distance: float, camera: Intrinsics, size: int = SIDE, roll_deg: float = 0.0
+) -> Crop:
+    """The square of `FACE_MM` around `centre` (2,) pixels for a head at `distance` mm, tilted by `roll_deg`."""
     side = 0.5 * (camera.fx + camera.fy) * FACE_MM / max(distance, 1.0)
-    return square_crop(centre, side, 0.0, size)
+    return square_crop(centre, side, roll_deg, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ def _batch(known: torch.Tensor) -> run.Tensors:
         "grey": 255 * torch.rand(*known.shape),
         "depth": 2 * torch.rand(*known.shape) - 1,
         "known": known,
+        "face": known,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from realtime.frame import Intrinsics
 from realtime.geometry.crops import Crop
-from realtime.geometry.depth_code import SIDE, DepthCode, anchor, depth_crop
-from training.camera import tone_curve
+from realtime.geometry.depth_code import FACE_MM, SIDE, DepthCode, anchor, depth_crop
+from training.camera import camera as seen_by_camera
 from training.kinect_noise import kinect_v1, kinect_v2
 from training.readers.rap3df import Rap3df
 from training.run import Batch
@@ -22,6 +22,7 @@ from training.synthetic.stock import Drawn, Kept
 from training.synthetic.truth import Rendered
 
 SWALLOWS = {Class.HAIR: 0.35, Class.GLASSES: 0.5}
+BEYOND = 10_000.0  # mm: where a drawn background is, known to be no part of a head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class Sample:
 
     Attributes:
         grey: (S, S) uint8.
-        depth: (S, S) float32 mm, 0 = missing.
+        depth: (S, S) float32 mm, 0 = missing; what is known to lie behind all of the head has any larger depth.
         face: (S, S) bool, where errors count.
         distance: mm, the median depth of the face.
         person: who it is.
@@ -54,13 +55,13 @@ class Sample:
 def of_synthetic(face: Rendered | Kept, rng: np.random.Generator | None = None, noisy: bool = False) -> Sample:
     """A drawn face; with `rng` its crop is not quite centred, and `noisy` gives its depth a Kinect's faults."""
     skin = np.isin(face.classes, (Class.SKIN, Class.EYE, Class.MOUTH))
-    depth = face.depth
+    depth = np.where(face.depth > 0, face.depth, np.float32(BEYOND))
     if noisy and rng is not None:
-        absorbing = np.zeros(depth.shape, np.float32)
+        absorbing = np.zeros(face.depth.shape, np.float32)
         for kind, chance in SWALLOWS.items():
             absorbing[face.classes == kind] = chance
         sensor = kinect_v1 if rng.random() < 0.5 else kinect_v2
-        depth = sensor(depth, rng, focal=face.camera.fx, absorbing=absorbing).astype(np.float32)
+        depth = sensor(face.depth, rng, focal=face.camera.fx, absorbing=absorbing).astype(np.float32)
     where = (face.picture, depth, skin, face.camera)
     return cut(*where, anchor(face.points), f"synthetic {face.person}", face.points, rng)
 
@@ -81,12 +82,17 @@ def cut(
     points: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Sample:
-    """The crop around `centre` (2,) pixels, for the median distance of what `face` (H, W) bool shows."""
+    """The crop around `centre` (2,) pixels, for the median distance of what `face` (H, W) bool shows.
+
+    With `rng` it is as far off as landmarks and a distance guessed by the eyes are, and tilted a little.
+    """
     known = face & (depth > 0)
     distance = float(np.median(depth[known])) if known.any() else 1000.0
+    roll, taken = 0.0, distance
     if rng is not None:
-        centre = centre + rng.normal(0, 0.015, 2) * camera.fx * 220 / distance
-    crop = depth_crop(centre, distance * (1.0 if rng is None else np.exp(rng.normal(0, 0.03))), camera)
+        centre = centre + rng.normal(0, 0.02, 2) * camera.fx * FACE_MM / distance
+        taken, roll = distance * float(np.exp(rng.normal(0, 0.06))), float(rng.normal(0, 8))
+    crop = depth_crop(centre, taken, camera, roll_deg=roll)
     size = (crop.size, crop.size)
     nearest = cv2.warpAffine(depth, crop.matrix, size, flags=cv2.INTER_NEAREST)
     inside = cv2.warpAffine(face.astype(np.uint8), crop.matrix, size, flags=cv2.INTER_NEAREST) > 0
@@ -115,39 +121,39 @@ class DepthBatches:
         real: measured faces.
         seed, count: of the run, of crops in a batch.
         share: of measured ones.
+        noisy: share of the drawn ones whose depth has a Kinect's faults.
     """
 
-    def __init__(self, drawn: Drawn, real: Real, seed: int, count: int, share: float) -> None:
-        self._drawn, self._real, self._seed, self._count, self._share = drawn, real, seed, count, share
+    def __init__(self, drawn: Drawn, real: Real, seed: int, count: int, share: float, noisy: float = 0.5) -> None:
+        self._drawn, self._real, self._seed, self._count = drawn, real, seed, count
+        self._share, self._noisy = share, noisy
+        self._grain = np.random.default_rng(seed).standard_normal((2 * SIDE, 2 * SIDE), dtype=np.float32)
 
     def __call__(self, step: int) -> Batch:
-        """grey (B, 1, S, S) float32 in 0..255, depth (B, 1, S, S) float32 in -1..1, known (B, 1, S, S) bool."""
+        """As `collated`, mirrored at random and seen by all kinds of cameras."""
         rng = np.random.default_rng([self._seed, step])
         samples = [self._sample(rng, step * self._count + row) for row in range(self._count)]
-        return collated(samples, rng)
+        return collated([self._seen(sample, rng) for sample in samples])
+
+    def _seen(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """The sample as another camera shows it, or its mirror."""
+        grey = seen_by_camera(sample.grey.astype(np.float32), self._grain, rng)
+        there = np.s_[:, :: rng.choice([-1, 1])]
+        return replace(sample, grey=grey[there], depth=sample.depth[there], face=sample.face[there])
 
     def _sample(self, rng: np.random.Generator, number: int) -> Sample:
         if rng.random() < self._share:
             return self._real.sample(int(rng.choice(self._real.rows)), rng)
-        return of_synthetic(self._drawn(number), rng, noisy=bool(rng.random() < 0.5))
+        return of_synthetic(self._drawn(number), rng, noisy=bool(rng.random() < self._noisy))
 
 
-def collated(samples: list[Sample], rng: np.random.Generator | None = None) -> Batch:
-    """The batch of some samples; with `rng` mirrored and toned at random."""
-    greys, depths, knowns = [], [], []
-    for sample in samples:
-        grey, target = sample.grey, coded(sample.depth)
-        if rng is not None:
-            grey = np.clip(tone_curve(rng)[grey], 0, 255)
-            if rng.random() < 0.5:
-                grey, target = grey[:, ::-1], target[:, ::-1]
-        greys.append(np.asarray(grey, np.float32))
-        depths.append(target.astype(np.float32) / 127.5 - 1)
-        knowns.append(target > 0)
+def collated(samples: list[Sample]) -> Batch:
+    """grey (B, 1, S, S) float32 in 0..255, depth (B, 1, S, S) float32 in -1..1, known and face (B, 1, S, S) bool."""
     return {
-        "grey": np.stack(greys)[:, None],
-        "depth": np.stack(depths)[:, None],
-        "known": np.stack(knowns)[:, None],
+        "grey": np.stack([sample.grey for sample in samples])[:, None].astype(np.float32),
+        "depth": np.stack([coded(sample.depth) for sample in samples])[:, None].astype(np.float32) / 127.5 - 1,
+        "known": np.stack([sample.depth > 0 for sample in samples])[:, None],
+        "face": np.stack([sample.face & (sample.depth > 0) for sample in samples])[:, None],
     }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from rich.progress import track
 
 from realtime.geometry.crops import Crop, square_crop
 from training.camera import tone_curve
 from training.data import FaceSet
+from training.ict_surface import IctSurface
 from training.run import Batch
 from training.synthetic.parts import Class
 from training.synthetic.stock import Drawn, Kept
@@ -17,6 +20,8 @@ from training.synthetic.truth import Rendered
 
 SCALE = 1.2
 FACE = (Class.SKIN, Class.EYE, Class.MOUTH)
+ROOM = 1.6  # sides of fitted photos, in sides of the landmarks' box
+PHOTO_SIZE = 160  # pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +30,8 @@ class Sample:
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        normals: (S, S, 3) float32 unit, x right, y up, z towards the camera; 0 where there are none.
+        normals: (S, S, 3) float32 (float16 where many are kept) unit, x right, y up, z towards the camera; 0 where
+            there are none.
         face: (S, S) bool, where errors count.
         points: (68, 2) float32 pixels of the crop.
     """
@@ -49,16 +55,37 @@ def normals_crop(points: np.ndarray, size: int, rng: np.random.Generator | None 
 
 def of_synthetic(face: Rendered | Kept, size: int, rng: np.random.Generator | None = None) -> Sample:
     """A drawn face; with `rng` its crop is moved, tilted and mirrored."""
-    crop = normals_crop(face.points, size, rng)
+    return cropped(Sample(face.picture, face.normals, np.isin(face.classes, FACE), face.points), size, rng)
+
+
+def cropped(whole: Sample, size: int, rng: np.random.Generator | None = None) -> Sample:
+    """The crop around the face of a larger sample; with `rng` moved, tilted and mirrored."""
+    crop = normals_crop(whole.points, size, rng)
     area = (size, size)
-    nearest = cv2.warpAffine(face.normals, crop.matrix, area, flags=cv2.INTER_LINEAR)
-    mask = cv2.warpAffine(np.isin(face.classes, FACE).astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0
+    nearest = cv2.warpAffine(whole.normals.astype(np.float32), crop.matrix, area, flags=cv2.INTER_LINEAR)
+    mask = cv2.warpAffine(whole.face.astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0
     turned = _tilted(nearest, crop)
     length = np.linalg.norm(turned, axis=-1, keepdims=True)
     there = length > 0.5
     normals = np.where(there, turned / np.maximum(length, 1e-6), 0).astype(np.float32)
-    sample = Sample(crop.cut(face.picture), normals, mask & there[..., 0], crop.into(face.points).astype(np.float32))
+    sample = Sample(crop.cut(whole.image), normals, mask & there[..., 0], crop.into(whole.points).astype(np.float32))
     return mirrored(sample) if rng is not None and rng.random() < 0.5 else sample
+
+
+def fitted_photos(photos: FaceSet, surface: IctSurface) -> list[Sample]:
+    """The training photos, with room around them to be moved, and the normals of the model fitted to their landmarks.
+
+    Only their coarse shape is to be trusted: the fit knows the landmarks and has not seen the picture.
+    """
+    samples = []
+    for row in track(photos.training(), "fitting photos"):
+        points = photos.points[row, :68]
+        low, high = points.min(axis=0), points.max(axis=0)
+        crop = square_crop((low + high) / 2, ROOM * float((high - low).max()), 0.0, PHOTO_SIZE)
+        _, normals, there = surface.maps(points, crop)
+        image = crop.cut(photos.picture(int(row)))
+        samples.append(Sample(image, normals.astype(np.float16), there, crop.into(points).astype(np.float32)))
+    return samples
 
 
 def mirrored(sample: Sample) -> Sample:
@@ -76,30 +103,39 @@ class NormalBatches:
         photos: real faces, pictures alone; None leaves them out.
         seed, count, size: of the run, of pairs in a batch, of a crop in pixels.
         lone: how many lone pictures and how many lone normal maps come on top, each.
+        fitted: real photos with a fitted model's normals, of which a batch has a quarter as many as pairs.
     """
 
-    def __init__(self, drawn: Drawn, photos: FaceSet | None, seed: int, count: int, size: int, lone: int) -> None:
+    def __init__(
+        self,
+        drawn: Drawn,
+        photos: FaceSet | None,
+        seed: int,
+        count: int,
+        size: int,
+        lone: int,
+        fitted: Sequence[Sample] = (),
+    ) -> None:
         self._drawn, self._photos, self._seed = drawn, photos, seed
-        self._count, self._size, self._lone = count, size, lone
+        self._count, self._size, self._lone, self._fitted = count, size, lone, fitted
         self._rows = photos.training() if photos is not None else np.empty(0, int)
 
     def __call__(self, step: int) -> Batch:
         """image (B, 3, S, S) in 0..255, normals (B, 3, S, S), face (B, 1, S, S) bool; lone_image, lone_normals,
-        lone_face the same without a partner."""
+        lone_face the same without a partner; fitted_image, fitted_normals, fitted_face those of photos."""
         rng = np.random.default_rng([self._seed, step])
         first = step * (self._count + self._lone)
         pairs = [of_synthetic(self._drawn(first + row), self._size, rng) for row in range(self._count)]
-        batch = {
-            "image": _stacked([toned(sample.image, rng) for sample in pairs]),
-            "normals": _stacked([sample.normals for sample in pairs]),
-            "face": np.stack([sample.face for sample in pairs])[:, None],
-        }
+        batch = _batch(pairs, "", rng)
         if self._lone:
             rows = range(first + self._count, first + self._count + self._lone)
             alone = [of_synthetic(self._drawn(row), self._size, rng) for row in rows]
             batch["lone_normals"] = _stacked([sample.normals for sample in alone])
             batch["lone_face"] = np.stack([sample.face for sample in alone])[:, None]
             batch["lone_image"] = _stacked([self._photo(rng) for _ in range(self._lone)])
+        if self._fitted:
+            rows = rng.integers(len(self._fitted), size=max(self._count // 4, 1)).tolist()
+            batch |= _batch([cropped(self._fitted[row], self._size, rng) for row in rows], "fitted_", rng)
         return batch
 
     def _photo(self, rng: np.random.Generator) -> np.ndarray:
@@ -126,6 +162,14 @@ def _tilted(normals: np.ndarray, crop: Crop) -> np.ndarray:
     flipped = np.array([1, -1], np.float32)  # pixels count y down, normals up
     across = (normals[..., :2] * flipped) @ rotation.T.astype(np.float32) * flipped
     return np.concatenate([across, normals[..., 2:]], axis=-1)
+
+
+def _batch(samples: list[Sample], prefix: str, rng: np.random.Generator) -> Batch:
+    return {
+        f"{prefix}image": _stacked([toned(sample.image, rng) for sample in samples]),
+        f"{prefix}normals": _stacked([sample.normals for sample in samples]),
+        f"{prefix}face": np.stack([sample.face for sample in samples])[:, None],
+    }
 
 
 def _stacked(maps: list[np.ndarray]) -> np.ndarray:

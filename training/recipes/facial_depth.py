@@ -24,14 +24,17 @@ from torch import nn
 from torch.nn import functional
 
 from engines import WEIGHTS
-from engines.networks.facial_depth import FacialDepth, FacialDepthCritic, LiveFacialDepth
+from engines.networks.facial_depth import SIDE, FacialDepth, FacialDepthCritic, LiveFacialDepth
 from training import run
 from training.adversarial import Duel, held
+from training.backgrounds import octaves
 from training.export import export
-from training.facial_depth.samples import DepthBatches, Real, collated, held_out_real
+from training.facial_depth.samples import DepthBatches, Real
 from training.readers import rap3df
 from training.readers.biwi_faces import BiwiFaces
 from training.synthetic.stock import Drawn
+
+EVERYWHERE = 0.3  # weight of the whole crop beside the shape of the face
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,14 @@ def network(config: Config) -> Duel:
 
 
 def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
-    """Mean squared error where depth is known; with a critic, both players' cross entropies."""
+    """Mean squared error where depth is known (`live_distance` of the live network); with a critic, both players'
+    cross entropies."""
     grey, depth, known = batch["grey"], batch["depth"], batch["known"]
     made = model.generator(grey).float()
-    error = (made - depth).square()
-    distance = (error * known).sum() / known.sum().clamp(min=1)
+    if config.live:
+        distance = live_distance(made, batch)
+    else:
+        distance = ((made - depth).square() * known).sum() / known.sum().clamp(min=1)
     if not config.adversarial:
         return {"loss": distance, "distance": distance}
     # holes must not tell a true map from a made one
@@ -94,6 +100,16 @@ def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
     }
 
 
+def live_distance(made: torch.Tensor, batch: run.Tensors) -> torch.Tensor:
+    """What a display is judged by: mean absolute error of each face after its best common shift, for its distance is
+    known otherwise; and `EVERYWHERE` times that of all that is known, background included, unshifted."""
+    error, face, known = made - batch["depth"], batch["face"], batch["known"]
+    count = face.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+    shift = (error * face).sum(dim=(1, 2, 3), keepdim=True) / count
+    shape = ((error - shift).abs() * face / count).sum() / len(made)
+    return shape + EVERYWHERE * (error.abs() * known).sum() / known.sum().clamp(min=1)
+
+
 def _cross_entropy(scores: torch.Tensor, true: bool) -> torch.Tensor:
     scores = scores.float()
     target = torch.ones_like(scores) if true else torch.zeros_like(scores)
@@ -102,18 +118,20 @@ def _cross_entropy(scores: torch.Tensor, true: bool) -> torch.Tensor:
 
 def train(config: Config) -> None:
     """Train or export; see the module's text."""
-    real = rap3df.read()
     if config.export:
         generator = run.averaged(config.name, network(config), config.run.runs).generator
-        example = collated(held_out_real(real)[:2])["grey"]
+        # drawn noise: the weights go with reference answers, and pictures of people must not
+        example = octaves(np.random.default_rng(0), SIDE).astype(np.float32)[None, None]
         export(generator, WEIGHTS / f"{config.name}.onnx", {"grey": example}, ("depth",))
         return
     run.prepare(config.run)
-    measured, share = Real.of_rap3df(real), config.real
     if config.biwi is not None:
         frames = BiwiFaces(config.biwi, test=False)
         measured, share = Real(np.arange(len(frames)), frames.sample), 1.0
-    batches = DepthBatches(Drawn(config.stock), measured, config.run.seed, config.batch_size, share)
+    else:
+        measured, share = Real.of_rap3df(rap3df.read()), config.real
+    drawn, noisy = Drawn(config.stock), 0.0 if config.live else 0.5
+    batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy)
     # the game is played at a constant rate; the live network, which has no opponent, ends under a cosine
     adam = None if config.live else (0.5, 0.999)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=adam)

@@ -1,8 +1,11 @@
 """Trains facial normals (Abrevaya et al. 2020): the full cross-modal network, then a live one that learns from it.
 
     python -m training facial_normals --stock runs/stock_160                     pairs, lone pictures, lone normal maps
-    python -m training facial_normals --live --teacher facial_normals [...]      the small network, from pairs and from
-                                                                                 what the full one says of real photos
+    python -m training facial_normals --live --batch-size 32 --learning-rate 2e-3 [...]
+                                                                                 the small network, from pairs and the
+                                                                                 coarse shape of fitted real photos
+    python -m training facial_normals --live --teacher facial_normals [...]      the same, from pairs and what the full
+                                                                                 one says of real photos
     ... --export                                                                 the run's averaged weights as .onnx
 
 `python -m training synthetic --stock 12000` draws the faces; without --stock they are drawn on the spot, slowly. On a
@@ -12,6 +15,7 @@ processor the full network is trained at 128 pixels; on a GPU give --size 256. `
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +29,11 @@ from engines import WEIGHTS
 from engines.networks.cross_modal_normals import CrossModalNormals, LiveNormals, PictureToNormals
 from training import data, run
 from training.export import export
-from training.facial_normals.samples import NormalBatches
+from training.facial_normals.samples import NormalBatches, fitted_photos
+from training.ict_surface import IctSurface
 from training.synthetic.stock import Drawn
+
+COARSE = 8  # pixels: finer than that a fit to landmarks knows nothing of a face
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Config:
     """The small network for the live loop."""
     teacher: str | None = None
     """Run whose averaged full network the live one also learns from, on pictures without normals."""
+    fitted: float = 0.3
+    """Weight, for a live network without a teacher, of the coarse normals of the morphable model fitted to photos."""
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
@@ -109,9 +118,20 @@ def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def live_loss(model: Pupil, batch: run.Tensors) -> run.Tensors:
-    """The truth of pairs and, with a teacher, its answers on lone pictures."""
+def coarse_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """As `cosine_loss`, of the means over squares of `COARSE` pixels, those that lie in the mask by half or more."""
+    share = functional.avg_pool2d(mask.float(), COARSE)
+    means = (functional.avg_pool2d(values.float() * mask, COARSE) for values in (normals, truth))
+    return cosine_loss(*means, share >= 0.5)
+
+
+def live_loss(model: Pupil, batch: run.Tensors, fitted: float = 0.0) -> run.Tensors:
+    """The truth of pairs, times `fitted` what the fitted model says of photos and, with a teacher, its answers on lone
+    pictures."""
     there = cosine_loss(model.live(batch["image"]), batch["normals"], batch["face"])
+    if "fitted_image" in batch:
+        coarse = coarse_loss(model.live(batch["fitted_image"]), batch["fitted_normals"], batch["fitted_face"])
+        return {"loss": there + fitted * coarse, "normals": there, "fitted": coarse}
     if "lone_image" not in batch or (taught := model.taught(batch["lone_image"])) is None:
         return {"loss": there, "normals": there}
     everywhere = torch.ones_like(taught[:, :1])
@@ -130,7 +150,10 @@ def train(config: Config) -> None:
         export(deployed.eval(), WEIGHTS / f"{config.name}.onnx", {"image": example}, ("normals",))
         return
     lone = config.lone if not config.live or config.teacher else 0
-    photos = data.faces_300w() if lone else None
-    batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.size, lone)
+    photos = data.faces_300w()
+    fits = config.live and not config.teacher and config.fitted > 0
+    fitted = fitted_photos(photos, IctSurface(data.ict_face())) if fits else []
+    batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.size, lone, fitted)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
-    run.fit(config.name, network(config), batches, live_loss if config.live else loss, config.run, optimisation)
+    losses = partial(live_loss, fitted=config.fitted) if config.live else loss
+    run.fit(config.name, network(config), batches, losses, config.run, optimisation)

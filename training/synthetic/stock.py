@@ -136,13 +136,13 @@ class Drawn:
         self._folder, self._first = stock, HELD_OUT if held_out else 0
         self._size, self._ranges = size, ranges
         self._stock: Stock | None = None
+        self._count = 0
         self._renderer: Renderer | None = None
 
     def __call__(self, index: int) -> Rendered | Kept:
         """Face number `index`; a stock begins again at its end."""
         if self._folder is not None:
-            self._stock = self._stock or Stock.open(self._folder)
-            return self._stock.face(index % self._stock.filled)
+            return self._opened(self._folder).face(index % self._count)
         # made where it is used: a worker process has its own graphics
         self._renderer = self._renderer or Renderer(self._size, self._ranges)
         return self._renderer.face(self._first + index)
@@ -151,8 +151,15 @@ class Drawn:
         """How many people with all their pictures there are: those of the stock, else `otherwise`."""
         if self._folder is None:
             return otherwise
-        self._stock = self._stock or Stock.open(self._folder)
-        return self._stock.filled // Ranges().views
+        self._opened(self._folder)
+        return self._count // Ranges().views
+
+    def _opened(self, folder: Path) -> Stock:
+        # counted once: a stock that is still being drawn must not change what face a number means
+        if self._stock is None:
+            self._stock = Stock.open(folder)
+            self._count = self._stock.filled
+        return self._stock
 
     def release(self) -> None:
         """Give graphics back, where they were used."""
