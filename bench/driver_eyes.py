@@ -15,7 +15,7 @@ from realtime.analysis.networks import Networks
 from realtime.frame import Face, Intrinsics
 from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from realtime.monitor.eyes import Lids, aperture_mm, closure_of, hidden
-from realtime.monitor.head import measure_head
+from realtime.monitor.head import from_afar, measure_head
 from realtime.monitor.monitor import DriverMonitor
 from realtime.monitor.reading import Kind, Reading
 from realtime.sources import VideoFile
@@ -135,7 +135,7 @@ def _lid_gaps(found: Face, camera: Intrinsics) -> list[float | None]:
     """Millimetres, of the eyes that can be judged."""
     _, fit = measure_head(found, camera)
     return [
-        None if hidden(found, fit, which) else aperture_mm(found, fit, eye)
+        None if hidden(found, fit, which) else aperture_mm(from_afar(found, camera), fit, eye)
         for which, eye in enumerate((LEFT_EYE, RIGHT_EYE))
     ]
 

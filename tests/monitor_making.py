@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from faces_making import portrait, posed_face
 
-from realtime.frame import Face, Frame, Pixels, Pose
+from realtime.frame import Face, Frame, Intrinsics, Pixels, Pose
 from realtime.geometry.template import template
 from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from realtime.monitor.head import unit_mm
@@ -34,6 +35,14 @@ def shape(lids_mm: float = OPEN_MM, other_mm: float | None = None, mouth_mm: flo
     return points
 
 
+def near(face: Face, focal: float) -> Face:
+    """A face made as seen from far away, as a camera of this focal length (pixels) sees it: nearer is larger."""
+    assert face.depth is not None
+    middle = face.landmarks.mean(axis=0)
+    points = middle + (face.points - middle) / (1 + face.depth[:, None] / focal)
+    return replace(face, points=points.astype(np.float32))
+
+
 def driver(
     pose: Pose = FORWARD,
     lids_mm: float = OPEN_MM,
@@ -43,7 +52,8 @@ def driver(
     size: float = 80.0,
 ) -> Face:
     """An analysed face."""
-    return posed_face(pose, size, centre, number, shape(lids_mm, mouth_mm=mouth_mm))
+    face = posed_face(pose, size, centre, number, shape(lids_mm, mouth_mm=mouth_mm))
+    return near(face, Intrinsics.guessed(SIZE).fx)
 
 
 def picture() -> Pixels:

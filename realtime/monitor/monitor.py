@@ -8,7 +8,7 @@ from realtime.frame import Face, Frame, Intrinsics
 from realtime.monitor.attention import LONGEST_STEP_S, Attention, Seen
 from realtime.monitor.driver import EVERYWHERE, Driver, Region
 from realtime.monitor.eyes import Eyes, both
-from realtime.monitor.head import measure_head, sensor_depths
+from realtime.monitor.head import from_afar, measure_head, sensor_depths
 from realtime.monitor.limits import Limits
 from realtime.monitor.mouth import Yawns, opening_mm
 from realtime.monitor.neutral import Neutral
@@ -101,11 +101,12 @@ class DriverMonitor:
         head, fit = measure_head(face, camera, sensor, known)
         view = self._person.visibility(frame.pixels, face, step_s)
         doubt = view.doubt or (Doubt.SUNGLASSES if view.glasses else None)
-        eyes = self._person.eyes(face, fit, doubt, step_s)
+        flat = from_afar(face, camera)
+        eyes = self._person.eyes(flat, fit, doubt, step_s)
         return _Look(
             None if view.doubt is Doubt.DARK else head,
             eyes,
-            None if view.doubt is Doubt.DARK else opening_mm(face, fit),
+            None if view.doubt is Doubt.DARK else opening_mm(flat, fit),
             doubt or (eyes[0].doubt if both(eyes) is None else None),
         )
 

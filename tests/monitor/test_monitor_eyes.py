@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from faces_making import posed_face
-from monitor_making import OPEN_MM, driver, shape
+from monitor_making import OPEN_MM, driver, near, shape
 
 from realtime.frame import Face, Intrinsics, Pose
 from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from realtime.monitor.eyes import CLOSED_SHARE, Eyes, Lids, aperture_mm, both
-from realtime.monitor.head import Fit, measure_head
+from realtime.monitor.head import Fit, from_afar, measure_head
 from realtime.monitor.mouth import opening_mm
 from realtime.monitor.reading import Doubt, Eye
 
@@ -24,8 +24,10 @@ def fit_of(face: Face) -> Fit:
 @pytest.mark.parametrize("pose", [Pose(0, 0, 0), Pose(30, 0, 0), Pose(0, 25, 0), Pose(-20, -20, 30), Pose(0, 0, -60)])
 @pytest.mark.parametrize("size", [40.0, 90.0])
 def test_gaps_come_back_whatever_the_pose(pose: Pose, size: float) -> None:
-    face = posed_face(pose, size, shape=shape(7.0, 3.0, 30.0))
-    fit = fit_of(face)
+    camera = Intrinsics(320.0, 320.0, 159.5, 119.5)
+    face = near(posed_face(pose, size, shape=shape(7.0, 3.0, 30.0)), camera.fx)
+    fit = measure_head(face, camera)[1]
+    face = from_afar(face, camera)
     found = [aperture_mm(face, fit, eye) for eye in (LEFT_EYE, RIGHT_EYE)]
     np.testing.assert_allclose(found, [7, 3], atol=0.6)
     opening = opening_mm(face, fit)

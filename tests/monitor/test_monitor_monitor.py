@@ -131,7 +131,7 @@ def test_a_focal_length_gives_the_distance() -> None:
     )
     assert near is not None
     assert far is not None
-    assert far.position_mm[2] == pytest.approx(2 * near.position_mm[2])
+    assert far.position_mm[2] == pytest.approx(2 * near.position_mm[2], rel=0.01)  # and less perspective
 
 
 scripts = st.lists(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from training.synthetic.looks import Look
 from training.synthetic.parts import Class, Mode, Part, plain, sheet_triangles
 
 EYEBALL = 12.7  # mm; the rims of the model's eye holes lie on a sphere of 13
+LID = 3  # rows of vertices from the hole's rim, which lies behind the lid, to the edge that lashes grow on
 SUNK = 0.5  # mm that eyeballs sit behind the sphere through the rims
 _POLAR = np.deg2rad(np.linspace(0, 105, 16))
 _TURNS = 28
@@ -60,10 +62,12 @@ class Head:
         self.eye_rims = sorted(
             (loop for loop in loops if len(loop) == 42), key=lambda loop: self.neutral[loop, 0].mean()
         )
+        margins = [_outward(model.quads, rim, LID) for rim in self.eye_rims]
+        self._lash_lines = [_lids(self.neutral, margin) for margin in margins]
         self._mouth_rim = next(loop for loop in loops if len(loop) == 74)
         self._hem = next(loop for loop in loops if len(loop) == 54)
         self._eyes = np.stack([_ball_through(self.neutral[rim]) for rim in self.eye_rims])
-        self.regions = regions.find(self.neutral, self.neutral[self.landmarks], self.eye_rims)
+        self.regions = regions.find(self.neutral, self.neutral[self.landmarks], margins)
         self._azimuth = regions.azimuth(self.neutral)
         self._at = regions.atlas_place(self.neutral)
         self._last = (np.empty(0, np.float32), np.empty(0, np.float32))
@@ -97,6 +101,8 @@ class Head:
         parts = [self._skin(look, skin, sky), self._shoulders(look, skin)]
         parts += [_eyeball(centre, turn) for centre, turn in zip(eyes, gaze, strict=True)]
         parts += [_sleeve(skin[rim]) for rim in self.eye_rims]
+        for centre, lines in zip(eyes, self._lash_lines, strict=True):
+            parts += [_lashes(skin[line], centre, look, down) for line, down in zip(lines, (1.0, -1.0), strict=True)]
         parts += [self._socket(skin, look), *self._teeth(still, jaw, look)]
         return Shape(parts, skin[self.landmarks], skin[self._strips], eyes, skin)
 
@@ -235,6 +241,58 @@ def _sleeve(rim: np.ndarray) -> Part:
     return plain(
         vertices, sheet_triangles(3, len(rim), closed=True), np.array([0.4, 0.17, 0.14]), Class.EYE, gloss=0.5, sky=0.4
     )
+
+
+def _outward(quads: np.ndarray, rim: np.ndarray, rows: int) -> np.ndarray:
+    """The vertices some rows of quads outward from those of a hole's rim, in its order."""
+    beside: dict[int, set[int]] = defaultdict(set)
+    for i in range(4):
+        for a, b in quads[:, [i, (i + 1) % 4]].tolist():
+            beside[a].add(b)
+            beside[b].add(a)
+    line, seen = rim.tolist(), set(rim.tolist())
+    for _ in range(rows):
+        row = {vertex for start in line for vertex in beside[start]} - seen
+        line = [min(beside[start] & row, default=start) for start in line]
+        seen |= row
+    return np.array(line)
+
+
+def _lids(neutral: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The upper and the lower part of a loop around an eye, each from its image-left to its image-right corner."""
+    left, right = int(np.argmin(neutral[loop, 0])), int(np.argmax(neutral[loop, 0]))
+    around = np.roll(loop, -left)  # clockwise in the image: over the upper lid first
+    turn = (right - left) % len(loop)
+    return around[: turn + 1], np.roll(around[::-1], 1)[: len(loop) - turn + 1]
+
+
+def _lashes(line: np.ndarray, centre: np.ndarray, look: Look, down: float) -> Part:
+    """A fringe on one lid: it goes on where the lid ends, over the ball or the other lid, and curls away from it.
+
+    Only the dense part at the roots is drawn; `down` is 1 for an upper lid, -1 for a lower one.
+    """
+    outward = line - centre
+    outward = outward / np.linalg.norm(outward, axis=1, keepdims=True)
+    along = np.gradient(line, axis=0)
+    onward = down * np.cross(along, outward)
+    onward /= np.maximum(np.linalg.norm(onward, axis=1, keepdims=True), 1e-9)
+    share = np.linspace(0, 1, len(line))
+    # thin at both corners
+    length = (0.8 + 1.6 * look.lashes) * (1.0 if down > 0 else 0.35) * np.sin(np.pi * (0.06 + 0.88 * share))[:, None]
+    rows = [line + 0.1 * outward]
+    rows += [line + length * (forward * outward + over * onward) for forward, over in ((0.5, 0.45), (1.1, 0.75))]
+    vertices = np.concatenate(rows)
+    colour = (1 - 0.75 * look.lashes) * look.brow_colour
+    # two sheets back to back, each with normals of its own
+    triangles = _two_sided(len(rows), len(line))
+    return plain(np.concatenate([vertices, vertices]), triangles, colour, Class.HAIR, sky=0.5)
+
+
+@lru_cache(maxsize=8)
+def _two_sided(rows: int, columns: int) -> np.ndarray:
+    """Triangles of a grid of vertices and, behind it, of the same grid seen from the other side."""
+    front = sheet_triangles(rows, columns)
+    return np.concatenate([front, front[:, ::-1] + rows * columns])
 
 
 def _ellipsoid(radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

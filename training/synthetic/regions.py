@@ -63,8 +63,8 @@ class Regions:
     eyelid: np.ndarray
 
 
-def find(vertices: np.ndarray, landmarks: np.ndarray, eye_rims: list[np.ndarray]) -> Regions:
-    """The regions of (V, 3) neutral `vertices` in mm, with (68, 3) landmarks and the vertex loops around the eyes."""
+def find(vertices: np.ndarray, landmarks: np.ndarray, lids: list[np.ndarray]) -> Regions:
+    """The regions of (V, 3) neutral `vertices` in mm, with (68, 3) landmarks and the loops along the lids' edges."""
     x, y, z = vertices.T
     front = z < -20
     lips = np.where(front & (z < landmarks[[48, 54], 2].mean() + 25), _inside(vertices, landmarks[OUTER_LIP]), 0)
@@ -78,7 +78,7 @@ def find(vertices: np.ndarray, landmarks: np.ndarray, eye_rims: list[np.ndarray]
         + 0.8 * np.exp(-((vertices - landmarks[30]) ** 2).sum(axis=1) / 18**2)
         + 0.7 * ear
     )
-    rim = [vertices[loop] for loop in eye_rims]
+    rim = [vertices[loop] for loop in lids]
     away = np.min([cKDTree(loop).query(vertices)[0] for loop in rim], axis=0)
     middle = np.where(
         x < 0, rim[0][:, 1].mean() if rim[0][:, 0].mean() < 0 else rim[1][:, 1].mean(), rim[1][:, 1].mean()
