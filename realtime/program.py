@@ -57,7 +57,7 @@ def run(options: Options, stop: threading.Event) -> int:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         source, analyser = _open_inputs(options, plan, controls, pool, stack)
         # photos are measured while the window opens
-        drawing = pool.submit(_render_options, options, plan, analyser, source.size)
+        drawing = pool.submit(_render_options, options, plan, analyser, source)
         repair = _open_repair(options, source)
         figures = partial(_figures, meter, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
@@ -150,7 +150,7 @@ def _figures(meter: Meter, repair: Repair) -> list[str]:
     return [*meter.read().lines(), *repair.status.lines()]
 
 
-def _render_options(options: Options, plan: Plan, analyser: Analyser, size: tuple[int, int]) -> RenderOptions:
+def _render_options(options: Options, plan: Plan, analyser: Analyser, source: Source) -> RenderOptions:
     # Without --face the built-in portraits: the keys can then switch to `swap` at any time.
     faces = options.face.face
     return RenderOptions(
@@ -158,7 +158,8 @@ def _render_options(options: Options, plan: Plan, analyser: Analyser, size: tupl
         on_lost=OnLost(options.face.on_lost),
         badge=not options.output.no_badge,
         monitor=plan.monitor,
-        size=size,
+        tracked=source.tracked,
+        size=source.size,
     )
 
 

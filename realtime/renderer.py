@@ -40,6 +40,7 @@ class RenderOptions:
         people: source faces for `swap`; that mode needs one.
         on_lost: what becomes of a swapped face that is not found.
         badge: draw the visible provenance mark on synthetic pictures.
+        tracked: the frames belong together: a face of the last one that is missing is lost.
         size: (width, height) of the frames to come, as far as it is known.
         live_eyes, live_mouth: `swap` shows the live eyes, and the live inner mouth when it opens.
         monitor: how mode `monitor` watches.
@@ -48,6 +49,7 @@ class RenderOptions:
     people: tuple[Person, ...] = ()
     on_lost: OnLost = OnLost.BLUR
     badge: bool = True
+    tracked: bool = True
     size: tuple[int, int] = (1280, 720)
     live_eyes: bool = True
     live_mouth: bool = True
@@ -77,7 +79,7 @@ class Renderer:
         """
         self._context = Context()
         self._canvas = Canvas(self._split)
-        self._veil = Veil(self._options.on_lost)
+        self._veil = Veil(self._options.on_lost, self._options.tracked)
         # Drivers compile shaders at the first draw, which must not cost live frames.
         modes = (Mode.ROTATE, Mode.SWAP) if self._options.people else (Mode.ROTATE,)
         for mode in modes:

@@ -33,10 +33,14 @@ class Veil:
     the blur grows until it covers everything, for the person may have moved on unseen. While other faces are still
     seen, a lost one is taken to have left after five seconds. `HOLD` repeats the last safe picture instead of blurring;
     `PASS` does nothing.
+
+    Args:
+        on_lost: which of them.
+        tracked: the frames belong together. Else each is judged alone: blurred as a whole where no face is seen.
     """
 
-    def __init__(self, on_lost: OnLost) -> None:
-        self._on_lost = on_lost
+    def __init__(self, on_lost: OnLost, tracked: bool = True) -> None:
+        self._on_lost, self._tracked = on_lost, tracked
         self._seen: dict[int, _Place] = {}
         self._missing: dict[int, _Place] = {}
         self._any = False
@@ -78,6 +82,8 @@ class Veil:
 
     def _follow(self, frame: Frame, faces: tuple[Face, ...]) -> None:
         now = {face.id: _Place(frame.time_s, face.box) for face in faces}
+        if not self._tracked:
+            self._seen, self._missing, self._any = {}, {}, False
         self._missing |= {number: place for number, place in self._seen.items() if number not in now}
         self._missing = {
             number: place

@@ -67,6 +67,16 @@ def test_while_a_face_is_seen_nothing_is_touched(canvas: Canvas, noise: Pixels) 
     show.veil.release()
 
 
+def test_pictures_that_do_not_belong_together_are_judged_alone(canvas: Canvas, noise: Pixels) -> None:
+    show = _Show(canvas, noise)
+    show.veil = Veil(OnLost.BLUR, tracked=False)
+    np.testing.assert_array_equal(show.at(0.0, HERE), noise)
+    np.testing.assert_array_equal(show.at(0.1, THERE), noise)
+    assert _blurred(show.at(0.2)).all()
+    np.testing.assert_array_equal(show.at(0.3, HERE, THERE), noise)
+    show.veil.release()
+
+
 def test_a_lost_face_is_blurred_at_once_and_the_blur_grows_over_everything(canvas: Canvas, noise: Pixels) -> None:
     show = _Show(canvas, noise)
     show.at(0.0, HERE)
