@@ -17,7 +17,7 @@ from realtime.geometry.topology import INNER, eye_distance
 _EVERY = 6  # frames between two measurements
 _MEMORY = 0.3  # share of a new measurement
 _PATCH = 160  # pixels of the picture that are looked at, at most, in each direction
-_LEVELS = np.arange(0, 3.01, 0.5)
+_LEVELS = np.arange(-1, 3.01, 0.5)  # below -1 a picture made small flickers
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
@@ -31,12 +31,12 @@ class Sharpness:
         self._view: View | None = None
         self._scale = 0.0
         self._view_blurs = np.linspace(0, 1, len(_LEVELS))
-        self._view_grain = 0.0
+        self._view_grains = np.zeros(len(_LEVELS))
 
     def look(self, pixels: Pixels, points: Floats) -> None:
         """Measure the live face now and then: (H, W, 3) RGB, (81, 2) keypoints. Called once per frame."""
         if self._count % _EVERY == 0:
-            blur, grain = measure(_patch(pixels, points, 1.0))
+            blur, grain = measure(_patch(pixels, points))
             share = _MEMORY if self._count else 1.0
             self._blur += share * (blur - self._blur)
             self._grain += share * (grain - self._grain)
@@ -46,16 +46,54 @@ class Sharpness:
         """What to do to a view that is drawn `scale` times as large as in its own picture.
 
         Returns:
-            level: mipmap levels to go down from the one that fits the size, 0 … 3.
+            level: mipmap levels to go down from the one that fits the size, -1 … 3.
             grain: standard deviation of the noise to add, in 0..1 of a colour.
         """
         if view is not self._view or not 0.85 < scale / self._scale < 1.18:
             self._view, self._scale = view, scale
-            patch = _patch(view.pixels, view.points, scale)
-            blurs, grains = zip(*(measure(_softened(patch, level)) for level in _LEVELS), strict=True)
-            self._view_blurs, self._view_grain = np.maximum.accumulate(blurs), grains[0]
+            pyramid = Pyramid(view.pixels, view.points, scale)
+            blurs, grains = zip(*(measure(pyramid(float(level))) for level in _LEVELS), strict=True)
+            self._view_blurs, self._view_grains = np.maximum.accumulate(blurs), np.array(grains)
         level = float(np.interp(self._blur, self._view_blurs, _LEVELS))
-        return level, float(np.sqrt(max(self._grain**2 - self._view_grain**2, 0.0)))
+        grain = float(np.interp(level, _LEVELS, self._view_grains))
+        return level, float(np.sqrt(max(self._grain**2 - grain**2, 0.0)))
+
+
+class Pyramid:
+    """The grey middle of a face as OpenGL draws it from a texture with mipmaps.
+
+    Args:
+        pixels, points: (H, W, 3) RGB, (81, 2) keypoints.
+        scale: how many times as large it is drawn.
+    """
+
+    def __init__(self, pixels: Pixels, points: Floats, scale: float) -> None:
+        self._centre, self._size = _middle(points, scale)
+        self._scale = scale
+        self._levels = [_grey(pixels)]
+
+    def __call__(self, level: float) -> Floats:
+        """(h, w) float32 in 0..1, drawn from so many levels further down than the size asks for."""
+        place = max(level - float(np.log2(self._scale)), 0.0)
+        here = int(place)
+        patches = [self._sampled(each) for each in (here, here + 1)]
+        return np.asarray(patches[0] + np.float32(place - here) * (patches[1] - patches[0]), np.float32)
+
+    def _sampled(self, number: int) -> Floats:
+        """The patch from one level alone, between whose pixels is interpolated."""
+        while len(self._levels) <= number:
+            height, width = self._levels[-1].shape
+            half = (max(width // 2, 1), max(height // 2, 1))
+            self._levels.append(
+                np.asarray(cv2.resize(self._levels[-1], half, interpolation=cv2.INTER_AREA), np.float32)
+            )
+        step = 2.0**number
+        matrix = square_crop((self._centre + 0.5) / step - 0.5, self._size / self._scale / step, 0.0, self._size).matrix
+        size = (self._size, self._size)
+        patch = cv2.warpAffine(
+            self._levels[number], matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(patch, np.float32)
 
 
 def measure(patch: Floats) -> tuple[float, float]:
@@ -71,16 +109,22 @@ def measure(patch: Floats) -> tuple[float, float]:
     return blur, float(np.median(response)) / 0.6745 / 6
 
 
-def _patch(pixels: Pixels, points: Floats, scale: float) -> Floats:
-    """Grey middle of the face, eyes to mouth, with pixels as large as they are drawn."""
+def _patch(pixels: Pixels, points: Floats) -> Floats:
+    """(h, w) the grey middle of the face in 0..1, in the picture's very pixels: interpolating would soften them."""
+    centre, size = _middle(points, 1.0)
+    left, top = np.round(centre - size / 2).astype(int)
+    height, width = pixels.shape[:2]
+    rows, columns = np.arange(top, top + size).clip(0, height - 1), np.arange(left, left + size).clip(0, width - 1)
+    return _grey(np.ascontiguousarray(pixels[np.ix_(rows, columns)]))
+
+
+def _middle(points: Floats, scale: float) -> tuple[Floats, int]:
+    """Centre of the face, eyes to mouth, and how many pixels of it are looked at where it is drawn `scale` times as
+    large."""
     inner = points[INNER]
-    centre = (inner.min(axis=0) + inner.max(axis=0)) / 2
-    size = int(np.clip(1.2 * float(eye_distance(points)) * scale, 16, _PATCH))
-    crop = square_crop(centre, size / scale, 0.0, size)
-    return np.asarray(cv2.cvtColor(crop.cut(pixels), cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
+    centre: Floats = (inner.min(axis=0) + inner.max(axis=0)) / 2
+    return centre, int(np.clip(1.2 * float(eye_distance(points)) * scale, 16, _PATCH))
 
 
-def _softened(patch: Floats, level: float) -> Floats:
-    """What the patch looks like from a mipmap that is `level` steps too small: pixels 2^level as wide, interpolated."""
-    sigma = 0.45 * np.sqrt(4**level - 1)
-    return patch if sigma < 0.1 else np.asarray(cv2.GaussianBlur(patch, (0, 0), sigma), np.float32)
+def _grey(pixels: Pixels) -> Floats:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
