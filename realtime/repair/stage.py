@@ -14,6 +14,7 @@ from realtime.render.surface import Patch
 from realtime.repair.networks import RepairOptions, load_networks
 from realtime.repair.pace import Level, Pace, holds, median_seconds
 from realtime.repair.retouch import SIZES, Retouch
+from realtime.repair.steady import Steadied
 from realtime.repair.tile import Square
 
 _FADE_S = 0.3  # from off to on and back
@@ -63,6 +64,7 @@ class Repair:
         self._time_s = 0.0
         self._shown = Level.OFF  # what is seen while it fades out
         self._squares: dict[int, Square] = {}
+        self._steadied: dict[int, Steadied] = {}
         self._canvas: Canvas | None = None
         self.status = Status(options.asked, Level.OFF, "")
 
@@ -82,14 +84,14 @@ class Repair:
 
         def repaired() -> None:
             draw()
-            self._repair(self._pace.level, 1.0)
+            self._repair(self._pace.level, 1.0, 0.0)
             canvas.finish()
 
         seconds = median_seconds(repaired)
         self._reason = self._trouble = f"{1000 * seconds:.0f} ms to draw a frame before the start"
         if not holds(seconds):
             self._pace.fall()
-        self._squares = {}
+        self._squares, self._steadied = {}, {}
 
     def apply(self, frame: Frame, on: bool) -> None:
         """Repair the faces just drawn on the canvas, which shows `frame`.
@@ -102,7 +104,7 @@ class Repair:
         self._fade(frame, level)
         if self._canvas is not None and self._strength and self._shown in self._networks:
             with self._canvas.part("repair"):
-                self._repair(self._shown, self._strength)
+                self._repair(self._shown, self._strength, frame.time_s)
 
     def release(self) -> None:
         """Release GL objects; may be called more than once."""
@@ -137,8 +139,8 @@ class Repair:
         if level is not Level.OFF:
             self._shown = level
 
-    def _repair(self, level: Level, strength: float) -> None:
-        """Repair all faces on the canvas by the network of `level`."""
+    def _repair(self, level: Level, strength: float, time_s: float) -> None:
+        """Repair all faces on the canvas, which shows the frame of `time_s`, by the network of `level`."""
         assert self._canvas is not None
         places = self._places(self._canvas)
         self._squares = {patch.face: square for patch, square in places} if self._options.tracked else {}
@@ -155,9 +157,14 @@ class Repair:
             self._networks.clear()
             self._pace = Pace((Level.OFF,))
             return
-        for square, tile, picture in zip(squares, tiles, repaired, strict=True):
+        known = self._steadied if self._options.tracked else {}
+        self._steadied = {}
+        for patch, square, tile, picture in zip(patches, squares, tiles, repaired, strict=True):
             if tile[3].any():  # else nothing of the face shows
-                self._retouch.add(square, np.clip(picture, 0, 1) - tile[:3], tile[4], strength)
+                correction = np.clip(picture, 0, 1) - tile[:3]
+                steadied = Steadied.of(correction, tile[4], square, patch.face_points, time_s, known.get(patch.face))
+                self._retouch.add(square, steadied.correction, tile[4], strength)
+                self._steadied[patch.face] = steadied
 
     def _places(self, canvas: Canvas) -> list[tuple[Patch, Square]]:
         """The faces that can be repaired, and the square of each."""
