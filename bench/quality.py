@@ -86,7 +86,12 @@ class Distance:
 
 
 def kernel_distance(
-    first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None, resampled: int = 200, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: np.ndarray | None = None,
+    less: np.ndarray | None = None,
+    resampled: int = 200,
+    seed: int = 0,
 ) -> Distance:
     """KID (Bińkowski et al. 2018): squared maximum mean discrepancy under k(x, y) = (x·y / d + 1)³, unbiased.
 
@@ -96,38 +101,45 @@ def kernel_distance(
     Args:
         first: (N, d) features of the pictures in question.
         second: (M, d) features of real pictures.
-        groups: (N,) what belongs together in `first`, say frames of one clip: resampled as a whole. None: each its own.
+        groups: (N,) what belongs together in `first`, say what was drawn into one picture: resampled as a whole, and
+            never compared with itself, for it is alike without being drawn alike. None: each its own.
+        less: (N, d) features of the same pictures in another state, whose distance is taken off: the interval of such
+            a difference is much narrower than either distance's.
         resampled: bootstrap samples for the interval. Rows drawn twice are not compared with themselves.
         seed: of the resampling.
     """
     middle, spread = second.mean(axis=0, dtype=np.float64), second.std(axis=0, dtype=np.float64)
-    x, y = ((part - middle) / np.maximum(spread, _LEAST_SPREAD * spread.mean()) for part in (first, second))
-    kernels = _cubic(x, x), _cubic(x, y), _cubic(y, y)
-    number = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    rng = np.random.default_rng(seed)
+    states = [first] if less is None else [first, less]
+    *xs, y = ((part - middle) / np.maximum(spread, _LEAST_SPREAD * spread.mean()) for part in (*states, second))
+    number = np.arange(len(first)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    apart = number[:, None] != number
+    kernels = [(_cubic(x, x) * apart, _cubic(x, y)) for x in xs]
+    real = _cubic(y, y) * ~np.eye(len(y), dtype=bool)
+
+    def value(drawn: np.ndarray, others: np.ndarray) -> float:
+        pairs = float(drawn @ apart @ drawn)
+        own = _share(others @ real @ others, others.sum() ** 2 - (others**2).sum())
+        distances = [
+            _share(drawn @ xx @ drawn, pairs) + own - 2 * float(drawn @ xy @ others) / (drawn.sum() * others.sum())
+            for xx, xy in kernels
+        ]
+        return distances[0] - sum(distances[1:])
+
+    rng, many = np.random.default_rng(seed), int(number.max()) + 1
     values = []
     for _ in range(resampled):
-        drawn = np.bincount(rng.integers(0, number.max() + 1, number.max() + 1), minlength=number.max() + 1)
-        others = np.bincount(rng.integers(0, len(y), len(y)), minlength=len(y))
-        values.append(_discrepancy(*kernels, drawn[number], others))
-    whole = _discrepancy(*kernels, np.ones(len(x)), np.ones(len(y)))
+        drawn = np.bincount(rng.integers(0, many, many), minlength=many)[number]
+        values.append(value(drawn, np.bincount(rng.integers(0, len(y), len(y)), minlength=len(y))))
     low, high = np.nanpercentile(values, [2.5, 97.5])
-    return Distance(whole, float(low), float(high))
+    return Distance(value(np.ones(len(first)), np.ones(len(y))), float(low), float(high))
 
 
 def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
 
 
-def _discrepancy(xx: np.ndarray, xy: np.ndarray, yy: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
-    """From kernel matrices and how often each row counts; no row is compared with itself."""
-    own = _mean_of_others(xx, x) + _mean_of_others(yy, y)
-    return float(own - 2 * (x @ xy @ y) / (x.sum() * y.sum()))
-
-
-def _mean_of_others(kernel: np.ndarray, count: np.ndarray) -> float:
-    pairs = count.sum() ** 2 - (count**2).sum()
-    return float((count @ kernel @ count - (count**2 * np.diag(kernel)).sum()) / pairs) if pairs else float("nan")
+def _share(total: float, pairs: float) -> float:
+    return float(total) / float(pairs) if pairs else float("nan")
 
 
 def _luma(picture: Pixels) -> np.ndarray:

@@ -117,6 +117,23 @@ def test_kernel_distance_is_its_definition(rng: np.random.Generator) -> None:
     assert kernel_distance(x, y, resampled=3).value == pytest.approx(discrepancy(x, y), abs=1e-9)
 
 
+def test_what_belongs_together_is_not_compared_with_itself(rng: np.random.Generator) -> None:
+    """Every row twice, in one group: the distance is that of the rows alone."""
+    x, y = rng.normal(0, 1, (9, 5)), rng.normal(0.5, 2, (7, 5))
+    twice = kernel_distance(x.repeat(2, axis=0), y, np.arange(9).repeat(2), resampled=3)
+    assert twice.value == pytest.approx(discrepancy(x, y), abs=1e-9)
+
+
+def test_a_difference_of_kernel_distances(rng: np.random.Generator) -> None:
+    real, before = rng.normal(size=(60, 4)), rng.normal(0.6, 1, (50, 4))
+    after = before - 0.2
+    one, other = kernel_distance(after, real), kernel_distance(before, real)
+    gained = kernel_distance(after, real, less=before)
+    assert gained.value == pytest.approx(one.value - other.value, abs=1e-9)
+    assert gained.high < 0
+    assert gained.high - gained.low < 0.7 * (other.high - other.low)
+
+
 def test_kernel_distance_has_no_bias(rng: np.random.Generator) -> None:
     """The mean over many small samples of one distribution is zero."""
     values = [
