@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
+from realtime.backend import Backend, open_backend
 from realtime.contact_sheet import write_contact_sheet
 from realtime.controls import Controls, Mode
 from realtime.effects.privacy import OnLost
@@ -55,13 +56,14 @@ def run(options: Options, stop: threading.Event) -> int:
     controls, meter = Controls(plan.settings), Meter()
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        source, analyser = _open_inputs(options, plan, controls, pool, stack)
+        backend = open_backend(options.performance.runtime, network_threads(options.performance.threads), say)
+        source, analyser = _open_inputs(options, plan, controls, backend, pool, stack)
         # photos are measured while the window opens
         drawing = pool.submit(_render_options, options, plan, analyser, source)
         repair = _open_repair(options, source)
         figures = partial(_figures, meter, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
-        renderer = Renderer(drawing.result(), repair)
+        renderer = Renderer(drawing.result(), repair, backend.transfer)
         say(_summary(plan, source, sinks, analyser))
         loop = Loop(
             source,
@@ -114,7 +116,7 @@ def say(text: str) -> None:
 
 
 def _open_inputs(
-    options: Options, plan: Plan, controls: Controls, pool: ThreadPoolExecutor, stack: ExitStack
+    options: Options, plan: Plan, controls: Controls, backend: Backend, pool: ThreadPoolExecutor, stack: ExitStack
 ) -> tuple[Source, Analyser]:
     opening = pool.submit(open_source, plan.source, plan.source_options)
     import_module("engines.runtime.openvino")  # takes as long as a camera takes to open
@@ -124,11 +126,9 @@ def _open_inputs(
         live=source.live,
         tracked=source.tracked,
         smooth=source.tracked,
-        threads=network_threads(options.performance.threads),
-        device=options.performance.runtime,
         occlusion=None if options.face.no_occlusion else lambda: controls.settings.mode is Mode.SWAP,
     )
-    return source, stack.enter_context(open_analyser(analysis))
+    return source, stack.enter_context(open_analyser(analysis, backend))
 
 
 def _open_repair(options: Options, source: Source) -> Repair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -26,6 +27,7 @@ from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
 from realtime.render.overlay import place_within, text_picture
+from realtime.render.transfer import HostTransfer, Transfer
 from realtime.repair.stage import Repair
 from realtime.timing import Split
 
@@ -62,10 +64,14 @@ class Renderer:
     Args:
         options: what stays as it is.
         repair: what repairs the faces; None leaves them as they are drawn.
+        transfer: makes what carries pictures into OpenGL and out of it, on the thread of `open`.
     """
 
-    def __init__(self, options: RenderOptions, repair: Repair | None = None) -> None:
+    def __init__(
+        self, options: RenderOptions, repair: Repair | None = None, transfer: Callable[[], Transfer] = HostTransfer
+    ) -> None:
         self._options = options
+        self._make_transfer = transfer
         self._repair = repair
         self._split = Split("prepare")
         self._effects: dict[Mode, Effect] = {}
@@ -78,7 +84,8 @@ class Renderer:
             GraphicsError: there is no OpenGL 3.3 here.
         """
         self._context = Context()
-        self._canvas = Canvas(self._split)
+        self._transfer = self._make_transfer()
+        self._canvas = Canvas(self._split, self._transfer)
         self._veil = Veil(self._options.on_lost, self._options.tracked)
         # Drivers compile shaders at the first draw, which must not cost live frames.
         modes = (Mode.ROTATE, Mode.SWAP) if self._options.people else (Mode.ROTATE,)
@@ -91,8 +98,10 @@ class Renderer:
 
     @property
     def description(self) -> str:
-        """OpenGL version and renderer; empty before `open`."""
-        return self._context.description if hasattr(self, "_context") else ""
+        """OpenGL version and renderer, and how frames get there where that is worth a word; empty before `open`."""
+        if not hasattr(self, "_canvas"):
+            return ""
+        return "; ".join(filter(None, (self._context.description, self._transfer.description)))
 
     def draw(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Result:
         """Draw what the settings' mode asks for.

@@ -120,6 +120,14 @@ class FrameTable:
         for ours, crop in zip(bench.fetched(there), crops, strict=True):
             np.testing.assert_allclose(ours[0], brightened(crop[0].astype(np.uint8)), rtol=1e-6)
 
+    def test_bytes_are_packed_and_unpacked(self, bench: Bench, rng: np.random.Generator) -> None:
+        rgb = rng.integers(0, 256, (37, 53, 3), dtype=np.uint8)
+        there, back = bench.sent(np.zeros((37, 53, 4), np.uint8)), bench.sent(np.zeros_like(rgb))
+        bench.kernels.unpack(bench.sent(rgb), there)
+        np.testing.assert_array_equal(bench.fetched(there), np.dstack([rgb, np.full((37, 53), 255, np.uint8)]))
+        bench.kernels.pack(there, back)
+        np.testing.assert_array_equal(bench.fetched(back), rgb)
+
     @pytest.mark.parametrize("with_depth", [False, True])
     def test_faces_are_filtered_as_on_the_cpu(self, bench: Bench, rng: np.random.Generator, with_depth: bool) -> None:
         """Several faces over a second of turning and trembling, one of which is gone for a while, and time that stands

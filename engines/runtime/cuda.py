@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from cuda.bindings import runtime
+from cuda.bindings import runtime as runtime
 
 from engines.errors import EngineError
 from engines.runtime.base import Array, DeviceArray
@@ -26,7 +26,7 @@ class Memory:
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Zeros on the host that the GPU reads and writes at full speed, without the processor."""
         size = int(np.prod(shape)) * dtype.itemsize
-        pointer = int(_done(runtime.cudaMallocHost(size), f"keep {size} bytes of the host's memory for it"))
+        pointer = int(done(runtime.cudaMallocHost(size), f"keep {size} bytes of the host's memory for it"))
         self._host.append(pointer)
         array: Array = np.frombuffer(memoryview((ctypes.c_char * size).from_address(pointer)), dtype).reshape(shape)
         array[:] = 0
@@ -35,7 +35,7 @@ class Memory:
     def device(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
         """Memory on the GPU, with whatever lay there."""
         size = int(np.prod(shape)) * dtype.itemsize
-        pointer = int(_done(runtime.cudaMalloc(size), f"keep {size} bytes of its memory"))
+        pointer = int(done(runtime.cudaMalloc(size), f"keep {size} bytes of its memory"))
         self._device.append(pointer)
         return DeviceArray(pointer, shape, dtype)
 
@@ -49,44 +49,44 @@ class Memory:
 
 def new_stream() -> int:
     """A stream of its own, which does not wait for the default one."""
-    return int(_done(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking), "make a stream"))
+    return int(done(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking), "make a stream"))
 
 
 def upload(array: Array, to: DeviceArray, stream: int) -> None:
     """Start copying to the GPU; `array` is page-locked and left alone until the stream has come so far."""
     kind = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
-    _done(runtime.cudaMemcpyAsync(to.pointer, array.ctypes.data, to.nbytes, kind, stream), "take a copy")
+    done(runtime.cudaMemcpyAsync(to.pointer, array.ctypes.data, to.nbytes, kind, stream), "take a copy")
 
 
 def download(source: DeviceArray, to: Array, stream: int) -> None:
     """Start copying from the GPU into page-locked `to`."""
     kind = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
-    _done(runtime.cudaMemcpyAsync(to.ctypes.data, source.pointer, source.nbytes, kind, stream), "give a copy")
+    done(runtime.cudaMemcpyAsync(to.ctypes.data, source.pointer, source.nbytes, kind, stream), "give a copy")
 
 
 def wait(stream: int) -> None:
     """Until the stream has done all it was given."""
-    _done(runtime.cudaStreamSynchronize(stream), "finish")
+    done(runtime.cudaStreamSynchronize(stream), "finish")
 
 
 def record(work: Callable[[int], None], stream: int) -> int:
     """What `work` does on the stream it is given, as a CUDA graph for `replay`; nothing of it runs now."""
     mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may go on
-    _done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
+    done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
     try:
         work(stream)
     finally:
         ended = runtime.cudaStreamEndCapture(stream)
-    return int(_done(runtime.cudaGraphInstantiate(_done(ended, "end a graph"), 0), "make a graph ready"))
+    return int(done(runtime.cudaGraphInstantiate(done(ended, "end a graph"), 0), "make a graph ready"))
 
 
 def replay(graph: int, stream: int) -> None:
     """Start a recorded graph."""
-    _done(runtime.cudaGraphLaunch(graph, stream), "run a graph")
+    done(runtime.cudaGraphLaunch(graph, stream), "run a graph")
 
 
-def _done(result: tuple[Any, ...], doing: str) -> Any:
-    """The value of a call; EngineError where it failed."""
+def done(result: tuple[Any, ...], doing: str) -> Any:
+    """The value of a call of `runtime`; EngineError where it failed: the GPU could not do that."""
     error, *values = result
     if error != runtime.cudaError_t.cudaSuccess:
         name = runtime.cudaGetErrorString(error)[1].decode()

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import engines
-from engines import EngineError
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
 from realtime.analysis.tracker import Tracker
+from realtime.backend import Backend, open_backend
 from realtime.frame import Face, Frame, Pixels
-
-GPU_RUNTIMES = ("tensorrt", "torch")  # of `engines.load`
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +113,15 @@ class NetworkAnalyser(Analyser):
         return (face if self._occluded is None else self._occluded.still(pixels, face)), count
 
 
-def open_analyser(options: AnalysisOptions) -> Analyser:
+def open_analyser(options: AnalysisOptions, backend: Backend | None = None) -> Analyser:
     """The analyser for this machine.
+
+    Args:
+        options: how faces are looked for.
+        backend: what runs the networks; None opens one for the options' device and threads.
 
     Raises:
         EngineError: a network is missing or damaged, or the GPU asked for cannot be used.
     """
-    if options.device in GPU_RUNTIMES:
-        try:  # imported late: only who asks for a GPU has its packages
-            from realtime.gpu.networks import DeviceNetworks
-        except ImportError as error:
-            raise EngineError(
-                f"The runtime '{options.device}' needs cuda-bindings and pycuda: install both ({error})."
-            ) from error
-        there = DeviceNetworks.load(device=options.device)
-        return NetworkAnalyser(options, there, there.occlusion(options.device) if options.occlusion else None)
-    occluded = OcclusionNet(engines.load("occlusion", options.device, options.threads)) if options.occlusion else None
-    return NetworkAnalyser(options, Networks.load(options.threads, options.device), occluded)
+    backend = backend or open_backend(options.device, options.threads)
+    return NetworkAnalyser(options, backend.networks(), backend.occlusion() if options.occlusion else None)

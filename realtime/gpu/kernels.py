@@ -57,6 +57,8 @@ class FrameKernels:
         self._cut = self._module.function("cut", "PiiP")
         self._brighten = self._module.function("brighten", "Pi")
         self._follow = self._module.function("follow", "PPPPPPPP")
+        self._unpack = self._module.function("unpack", "PPi")
+        self._pack = self._module.function("pack", "PPi")
         self._stream = self._module.stream()
         self.stream = int(self._stream.handle)
 
@@ -96,6 +98,18 @@ class FrameKernels:
         """
         pointers = [array.pointer for array in (*found, *fixed, before, after, *boxed)]
         self._start("follow faces", self._follow, (before.shape[0], 1), 32, *pointers)
+
+    def unpack(self, rgb: DeviceArray, rgba: DeviceArray) -> None:
+        """Start turning (H, W, 3) uint8 into (H, W, 4), opaque."""
+        self._repack("unpack a frame", self._unpack, rgb, rgba)
+
+    def pack(self, rgba: DeviceArray, rgb: DeviceArray) -> None:
+        """Start turning (H, W, 4) uint8 into (H, W, 3)."""
+        self._repack("pack a frame", self._pack, rgba, rgb)
+
+    def _repack(self, doing: str, kernel: Any, given: DeviceArray, wanted: DeviceArray) -> None:
+        pixels = given.shape[0] * given.shape[1]
+        self._start(doing, kernel, (-(-pixels // _THREADS), 1), _THREADS, given.pointer, wanted.pointer, pixels)
 
     def _start(self, doing: str, kernel: Any, blocks: tuple[int, int], threads: int, *arguments: Any) -> None:
         with self._module.active(doing):

@@ -29,21 +29,14 @@ from realtime.gpu.pictures import Pictures
 class DeviceNetworks(Networks):
     """Known faces are followed by the GPU alone; new ones, which are rare, are looked for as on the CPU."""
 
-    kernels: FrameKernels
-    pictures: Pictures
     follower: Follower
 
     @classmethod
-    def load(cls, threads: int | None = None, device: str = "torch") -> Self:
-        """The deployed networks on `device`, "torch" or "tensorrt".
-
-        Raises:
-            EngineError: there is no such GPU or runtime, pycuda or the compiled kernels are missing, or a network is.
-        """
-        kernels, pictures = FrameKernels(), Pictures()
-        detector, landmarks, depthnet = (_load(name, device) for name in ("detector", "landmarks", "depthnet"))
+    def on(cls, runtime: str, kernels: FrameKernels, pictures: Pictures) -> Self:
+        """The deployed networks on `runtime`, "torch" or "tensorrt"; EngineError where one or the GPU is missing."""
+        detector, landmarks, depthnet = (_load(name, runtime) for name in ("detector", "landmarks", "depthnet"))
         follower = Follower(landmarks, depthnet, kernels, pictures)
-        return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet, kernels, pictures, follower)
+        return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet, follower)
 
     def new_filter(self) -> AheadFilter:
         return AheadFilter()
@@ -62,10 +55,6 @@ class DeviceNetworks(Networks):
         if new:
             super(DeviceNetworks, self).lift(new)  # the class is made anew by its slots
 
-    def occlusion(self, device: str) -> DeviceOcclusion:
-        """The occlusion network on `device`, with the frames of this analysis; EngineError as in `load`."""
-        return DeviceOcclusion(_load("occlusion", device), self.kernels, self.pictures)
-
 
 class DeviceOcclusion(OcclusionNet):
     """Crops are cut from the frame on the GPU; only the maps come back."""
@@ -75,6 +64,11 @@ class DeviceOcclusion(OcclusionNet):
         self._on_device, self._kernels, self._pictures = engine, kernels, pictures
         self._memory = Memory()
         self._cuts = Exchange(self._memory, CUT)
+
+    @classmethod
+    def on(cls, runtime: str, kernels: FrameKernels, pictures: Pictures) -> Self:
+        """The deployed network on `runtime`, as in `DeviceNetworks.on`."""
+        return cls(_load("occlusion", runtime), kernels, pictures)
 
     def _answers(self, pixels: Pixels, crops: list[Crop]) -> Floats:
         if not crops:
@@ -89,8 +83,8 @@ class DeviceOcclusion(OcclusionNet):
         return np.asarray(engine.bind(len(crops)).outputs[0][:, 0])
 
 
-def _load(name: str, device: str) -> DeviceEngine:
-    engine = engines.load(name, device)
+def _load(name: str, runtime: str) -> DeviceEngine:
+    engine = engines.load(name, runtime)
     if not isinstance(engine, DeviceEngine):
-        raise EngineError(f"The runtime '{device}' computes on no GPU: take --runtime torch or tensorrt.")
+        raise EngineError(f"The runtime '{runtime}' computes on no GPU: take --runtime torch or tensorrt.")
     return engine

@@ -42,8 +42,7 @@ class Pictures:
         self._rooms: list[_Room] = []
 
     def __call__(self, pixels: Pixels, stream: int) -> DeviceArray:
-        """(H, W, 3) uint8 on the GPU; where it is not there yet, `stream` brings it and whatever it is given later
-        finds it. Others may use it once that stream was waited for.
+        """(H, W, 3) uint8 on the GPU; where it is not there yet, `stream` brings it, and is waited for.
 
         Raises:
             EngineError: the GPU has no memory for it.
@@ -58,6 +57,7 @@ class Pictures:
             room = self._room(pixels.shape)
             np.copyto(room.staging, pixels)
             cuda.upload(room.staging, room.there, stream)
+            cuda.wait(stream)  # the next one who asks may have another stream
             self.sent += pixels.nbytes
             self._there[key] = (weakref.ref(pixels, lambda _: self._ended.append(key)), room)
             return room.there

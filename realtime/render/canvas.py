@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from OpenGL import GL
@@ -18,6 +17,7 @@ from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import Mesh
 from realtime.render import gl
 from realtime.render.surface import Patch, Surfaces, Warp
+from realtime.render.transfer import HostTransfer, Transfer
 from realtime.timing import Split
 
 # The largest side of a tile; a face that is larger in the frame is drawn at a lower resolution.
@@ -32,14 +32,16 @@ class Canvas:
     Args:
         split: gets the time of the parts "upload", "warp", "compose" and "readback". Each waits until OpenGL, which
             otherwise works behind, has done it: in software that costs nothing, for the readback waits for all of it.
+        transfer: how pictures come in and go out; the canvas releases it.
 
     Attributes:
         limit: largest width and height of a picture.
         patches: the faces drawn since `begin`, in that order.
     """
 
-    def __init__(self, split: Split | None = None) -> None:
+    def __init__(self, split: Split | None = None, transfer: Transfer | None = None) -> None:
         self._split = split or Split("prepare")
+        self._transfer = transfer or HostTransfer()
         self._surfaces = Surfaces()
         self._picture = gl.Program("picture", "picture")
         self._exact_picture = gl.Program("picture", "picture", ("EXACT",))
@@ -50,7 +52,6 @@ class Canvas:
         self._input = gl.Target((1, 1))
         self._output = gl.Target((1, 1))
         self._tile = gl.Target((1, 1), depth=True)
-        self._rgba = np.empty((1, 1, 4), np.uint8)
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
@@ -72,21 +73,19 @@ class Canvas:
         """Start with (H, W, 3) uint8 RGB `pixels`, at most `limit` wide and high."""
         size = (pixels.shape[1], pixels.shape[0])
         if size != self._output.size:
+            self._transfer.forget()
             self._input.release()
             self._output.release()
             self._input, self._output = gl.Target(size), gl.Target(size, depth=True)
-            self._rgba = np.empty((size[1], size[0], 4), np.uint8)
         self.patches.clear()
         with self.part("upload"):
-            cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA, dst=self._rgba)
-            self._input.texture.upload(self._rgba)
+            self._transfer.send(pixels, self._input.texture)
             self._output.copy_from(self._input)
 
     def finish(self) -> Pixels:
         """(H, W, 3) uint8 RGB, the picture as it is now."""
         with self.part("readback"):
-            pixels: Pixels = cv2.cvtColor(self._output.read(self._rgba), cv2.COLOR_RGBA2RGB)
-        return pixels
+            return self._transfer.fetch(self._output)
 
     def draw(self, patch: Patch) -> None:
         """Draw a face, layer upon layer."""
@@ -179,6 +178,7 @@ class Canvas:
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
+        self._transfer.release()
         for held in (self._quad, self._points, self._meshes, self._surfaces):
             held.release()
         for program in (self._picture, self._exact_picture, self._paint):

@@ -106,8 +106,11 @@ class Texture:
         ):
             GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
 
-    def upload(self, picture: np.ndarray, rectangle: Rectangle | None = None) -> None:
-        """Replace the texture, or a rectangle of it, by (H, W, 4) uint8 (float32 for a floating one), contiguous."""
+    def upload(self, picture: np.ndarray | None, rectangle: Rectangle | None = None) -> None:
+        """Replace the texture, or a rectangle of it, by (H, W, 4) uint8 (float32 for a floating one), contiguous.
+
+        None takes what is in the pixel-unpack buffer that is bound.
+        """
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.id)
         place = rectangle or (0, 0, *self.size)
         GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, *place, GL.GL_RGBA, self._kind, picture)
@@ -169,6 +172,12 @@ class Target:
         GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
         GL.glReadPixels(x, y, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, out)
         return out
+
+    def read_into_buffer(self) -> None:
+        """As `read`, into the pixel-pack buffer that is bound."""
+        GL.glBindFramebuffer(GL.GL_READ_FRAMEBUFFER, self.id)
+        GL.glReadBuffer(GL.GL_COLOR_ATTACHMENT0)
+        GL.glReadPixels(0, 0, *self.size, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, ctypes.c_void_p(0))
 
     def read_floating(self) -> Floats:
         """(H, W, 4) float32, the second attachment."""

@@ -22,7 +22,7 @@ from tests.engines.tensorrt_on_cpu import CudaRuntime
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """frame.cu, compiled for the CPU."""
-    return compile_for_cpu(FRAME, ["cut", "brighten", "follow"], tmp_path_factory.mktemp("frame"))
+    return compile_for_cpu(FRAME, ["cut", "brighten", "follow", "pack", "unpack"], tmp_path_factory.mktemp("frame"))
 
 
 @pytest.fixture

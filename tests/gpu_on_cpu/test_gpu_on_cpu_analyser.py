@@ -13,7 +13,6 @@ from engines.errors import EngineError
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
 from realtime.gpu.kernels import FrameKernels
-from realtime.gpu.networks import DeviceNetworks
 from realtime.gpu.pictures import Pictures
 from realtime.sources.demo import portraits
 from tests.engines.cuda_on_cpu import Driver
@@ -60,15 +59,6 @@ def test_it_sees_what_the_cpu_sees(torch_on_cpu: None, driver: Driver) -> None:
     assert started.count("follow") == started.count("brighten") >= 5, "known faces never leave the GPU"
 
 
-def test_a_frame_is_sent_once_for_all_that_look_at_it(torch_on_cpu: None, runtime: CudaRuntime, driver: Driver) -> None:
-    there = DeviceNetworks.load()
-    pixels = np.zeros((*SIZE[::-1], 3), np.uint8)
-    first = there.pictures(pixels, there.kernels.stream)
-    assert there.pictures(pixels, there.kernels.stream) == first
-    assert there.pictures.sent == pixels.nbytes
-    assert bytes(runtime.memory[first.pointer]) == pixels.tobytes()
-
-
 def test_pictures_that_end_make_room(kernels: FrameKernels, runtime: CudaRuntime) -> None:
     pictures, stream = Pictures(), kernels.stream
     kept = np.full((40, 60, 3), 7, np.uint8)
@@ -98,6 +88,6 @@ def test_a_gpu_lost_in_the_middle_is_one_sentence(torch_on_cpu: None, driver: Dr
 
 
 def test_without_its_packages_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "realtime.gpu.networks", None)
+    monkeypatch.setitem(sys.modules, "realtime.gpu.backend", None)
     with pytest.raises(EngineError, match="needs cuda-bindings and pycuda"):
         open_analyser(AnalysisOptions(device="torch"))

@@ -1,0 +1,140 @@
+"""Frames between CUDA and OpenGL without a way through the host, where both are on one GPU.
+
+Through cuda-python, for pip's pycuda is built without OpenGL. Never run on a GPU so far: see docs/gpu.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from OpenGL import GL
+
+from engines import EngineError
+from engines.runtime import cuda
+from engines.runtime.base import DeviceArray
+from engines.runtime.cuda import Memory, done
+from realtime.frame import Pixels
+from realtime.gpu.kernels import FrameKernels
+from realtime.gpu.pictures import Pictures
+from realtime.render import gl
+from realtime.render.transfer import Transfer
+
+_BYTE = np.dtype(np.uint8)
+
+
+class SharedTexture:
+    """An 8-bit RGBA texture that CUDA reads and writes, until it is released (before the texture is).
+
+    Raises:
+        EngineError: CUDA cannot share it: OpenGL is on another device, or in software.
+    """
+
+    def __init__(self, texture: gl.Texture) -> None:
+        self._size = texture.size
+        shared = cuda.runtime.cudaGraphicsGLRegisterImage(texture.id, GL.GL_TEXTURE_2D, 0)
+        self._resource: Any = done(shared, "share a texture with OpenGL")
+
+    def write(self, rgba: DeviceArray, stream: int) -> None:
+        """Start replacing it by (H, W, 4) uint8; OpenGL waits for that by itself."""
+        row, kind = 4 * self._size[0], cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        with self._mapped(stream) as array:
+            copied = cuda.runtime.cudaMemcpy2DToArrayAsync(
+                array, 0, 0, rgba.pointer, row, row, self._size[1], kind, stream
+            )
+            done(copied, "fill a texture")
+
+    def read(self, rgba: DeviceArray, stream: int) -> None:
+        """Start copying it to (H, W, 4) uint8, after all that OpenGL was given to draw."""
+        row, kind = 4 * self._size[0], cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        with self._mapped(stream) as array:
+            copied = cuda.runtime.cudaMemcpy2DFromArrayAsync(
+                rgba.pointer, row, array, 0, 0, row, self._size[1], kind, stream
+            )
+            done(copied, "read a texture")
+
+    def release(self) -> None:
+        """OpenGL's alone again."""
+        done(cuda.runtime.cudaGraphicsUnregisterResource(self._resource), "give a texture back")
+
+    @contextmanager
+    def _mapped(self, stream: int) -> Iterator[Any]:
+        done(cuda.runtime.cudaGraphicsMapResources(1, self._resource, stream), "take a texture from OpenGL")
+        try:
+            yield done(cuda.runtime.cudaGraphicsSubResourceGetMappedArray(self._resource, 0, 0), "find a texture")
+        finally:
+            done(cuda.runtime.cudaGraphicsUnmapResources(1, self._resource, stream), "hand a texture to OpenGL")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """Memory for one size of picture: four and three bytes a pixel on the GPU, three on the host."""
+
+    memory: Memory
+    rgba: DeviceArray
+    rgb: DeviceArray
+    here: Pixels
+
+    @classmethod
+    def of(cls, size: tuple[int, int]) -> _Scratch:
+        memory, (width, height) = Memory(), size
+        rgba, rgb = (memory.device((height, width, channels), _BYTE) for channels in (4, 3))
+        return cls(memory, rgba, rgb, memory.pinned((height, width, 3), _BYTE))
+
+
+class InteropTransfer(Transfer):
+    """A frame that the analysis has sent to the GPU becomes a texture there; what was drawn is packed there, too, so
+    that three bytes a pixel come back, and nothing else.
+
+    Args:
+        kernels: of the drawing thread alone.
+        pictures: where the analysis puts its frames.
+
+    Raises:
+        EngineError: CUDA cannot share textures with the OpenGL of this context.
+    """
+
+    description = "frames by CUDA–OpenGL interop"
+
+    def __init__(self, kernels: FrameKernels, pictures: Pictures) -> None:
+        self._kernels, self._pictures = kernels, pictures
+        self._shared: dict[int, SharedTexture] = {}
+        self._scratch: _Scratch | None = None
+        trial = gl.Texture((1, 1))
+        try:
+            SharedTexture(trial).release()
+        except EngineError as error:
+            raise EngineError(f"{error} Is OpenGL on that GPU?") from error
+        finally:
+            trial.release()
+
+    def send(self, pixels: Pixels, texture: gl.Texture) -> None:
+        stream, scratch = self._kernels.stream, self._of(texture.size)
+        self._kernels.unpack(self._pictures(pixels, stream), scratch.rgba)
+        self._texture(texture).write(scratch.rgba, stream)
+
+    def fetch(self, target: gl.Target) -> Pixels:
+        stream, scratch = self._kernels.stream, self._of(target.size)
+        self._texture(target.texture).read(scratch.rgba, stream)
+        self._kernels.pack(scratch.rgba, scratch.rgb)
+        cuda.download(scratch.rgb, scratch.here, stream)
+        cuda.wait(stream)
+        return scratch.here.copy()
+
+    def forget(self) -> None:
+        for shared in self._shared.values():
+            shared.release()
+        self._shared.clear()
+
+    def _texture(self, texture: gl.Texture) -> SharedTexture:
+        if texture.id not in self._shared:
+            self._shared[texture.id] = SharedTexture(texture)
+        return self._shared[texture.id]
+
+    def _of(self, size: tuple[int, int]) -> _Scratch:
+        if self._scratch is None or self._scratch.rgb.shape[:2] != size[::-1]:
+            self._scratch = _Scratch.of(size)
+        return self._scratch

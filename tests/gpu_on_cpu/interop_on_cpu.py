@@ -1,0 +1,94 @@
+"""CUDA's share of OpenGL on a stand-in: a texture is mapped by reading it and unmapped by writing it back."""
+
+from __future__ import annotations
+
+import ctypes
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from OpenGL import GL
+
+from tests.engines.tensorrt_on_cpu import CudaRuntime
+
+
+class Resource:
+    """A texture that is registered; `array` is its contents while it is mapped."""
+
+    def __init__(self, texture: int) -> None:
+        self.texture = texture
+        self.array: np.ndarray | None = None
+
+
+class GlRuntime(CudaRuntime):
+    """As the module cuda.bindings.runtime. OpenGL must not be given a texture while CUDA has it, nor CUDA one that was
+    not mapped."""
+
+    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registered: list[Resource] = []
+        self.bytes_fetched = 0
+
+    def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
+        self.bytes_fetched += size if kind == 2 else 0
+        return super().cudaMemcpyAsync(to, start, size, kind, stream)
+
+    def cudaGraphicsGLRegisterImage(self, texture: int, target: int, flags: int) -> tuple[Any, ...]:
+        assert target == GL.GL_TEXTURE_2D
+        assert GL.glIsTexture(texture)
+        self.registered.append(Resource(texture))
+        return self._result("cudaGraphicsGLRegisterImage", self.registered[-1])
+
+    def cudaGraphicsUnregisterResource(self, resource: Resource) -> tuple[Any, ...]:
+        assert GL.glIsTexture(resource.texture), "a texture must be given back before it is released"
+        self.registered.remove(resource)
+        return self._result("cudaGraphicsUnregisterResource")
+
+    def cudaGraphicsMapResources(self, count: int, resource: Resource, stream: int) -> tuple[Any, ...]:
+        assert count == 1
+        assert resource in self.registered
+        assert resource.array is None
+        GL.glBindTexture(GL.GL_TEXTURE_2D, resource.texture)
+        sides = (GL.GL_TEXTURE_HEIGHT, GL.GL_TEXTURE_WIDTH)
+        shape = tuple(int(GL.glGetTexLevelParameteriv(GL.GL_TEXTURE_2D, 0, side)) for side in sides)
+        data = GL.glGetTexImage(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
+        resource.array = np.frombuffer(data, np.uint8).reshape(*shape, 4).copy()
+        return self._result("cudaGraphicsMapResources")
+
+    def cudaGraphicsSubResourceGetMappedArray(self, resource: Resource, index: int, level: int) -> tuple[Any, ...]:
+        assert (index, level) == (0, 0)
+        assert resource.array is not None
+        return self._result("cudaGraphicsSubResourceGetMappedArray", resource.array)
+
+    def cudaGraphicsUnmapResources(self, count: int, resource: Resource, stream: int) -> tuple[Any, ...]:
+        assert resource.array is not None
+        height, width, _ = resource.array.shape
+        GL.glBindTexture(GL.GL_TEXTURE_2D, resource.texture)
+        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, resource.array)
+        resource.array = None
+        return self._result("cudaGraphicsUnmapResources")
+
+    def cudaMemcpy2DToArrayAsync(
+        self, array: np.ndarray, x: int, y: int, start: int, pitch: int, row: int, rows: int, kind: int, stream: int
+    ) -> tuple[Any, ...]:
+        self._check(array, (x, y), start, (pitch, row, rows), kind)
+        ctypes.memmove(array.ctypes.data, start, array.nbytes)
+        return self._result("cudaMemcpy2DToArrayAsync")
+
+    def cudaMemcpy2DFromArrayAsync(
+        self, to: int, pitch: int, array: np.ndarray, x: int, y: int, row: int, rows: int, kind: int, stream: int
+    ) -> tuple[Any, ...]:
+        self._check(array, (x, y), to, (pitch, row, rows), kind)
+        ctypes.memmove(to, array.ctypes.data, array.nbytes)
+        return self._result("cudaMemcpy2DFromArrayAsync")
+
+    def _check(
+        self, array: np.ndarray, corner: tuple[int, int], pointer: int, rows: tuple[int, int, int], kind: int
+    ) -> None:
+        height, width, _ = array.shape
+        assert corner == (0, 0)
+        assert kind == 3
+        assert pointer in self.memory
+        assert rows == (4 * width, 4 * width, height)

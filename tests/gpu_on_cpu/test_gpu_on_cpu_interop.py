@@ -1,0 +1,118 @@
+"""Frames between a stand-in for CUDA and OpenGL in software: what the processor's own way gives, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from OpenGL import GL
+
+from engines.runtime import cuda
+from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.backend import open_backend
+from realtime.controls import Mode, Settings
+from realtime.frame import Frame
+from realtime.gpu.backend import GpuBackend
+from realtime.gpu.interop import InteropTransfer
+from realtime.render import gl
+from realtime.render.canvas import Canvas
+from realtime.render.context import Context
+from realtime.render.transfer import BufferTransfer
+from realtime.renderer import Renderer, RenderOptions
+from realtime.sources.demo import portraits
+from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> GlRuntime:
+    """CUDA's runtime, with what it shares with OpenGL."""
+    stand_in = GlRuntime()
+    monkeypatch.setattr(cuda, "runtime", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    with Context() as context:
+        yield context
+
+
+@pytest.fixture
+def backend(torch_on_cpu: None) -> GpuBackend:
+    backend = open_backend("torch", tell=lambda sentence: None)
+    assert isinstance(backend, GpuBackend)
+    return backend
+
+
+def drawn(canvas: Canvas, pixels: np.ndarray) -> np.ndarray:
+    """The picture with a red square on it."""
+    canvas.begin(pixels)
+    label = gl.Texture((2, 2))
+    label.upload(np.tile(np.array([255, 0, 0, 255], np.uint8), (2, 2, 1)))
+    canvas.place(label, (3, 2, 4, 5))
+    label.release()
+    return canvas.finish()
+
+
+def test_pictures_come_and_go_as_by_the_processor(
+    context: Context, backend: GpuBackend, runtime: GlRuntime, rng: np.random.Generator
+) -> None:
+    """Of several sizes in turn, odd ones among them."""
+    transfer = backend.transfer()
+    assert isinstance(transfer, InteropTransfer)
+    ours, theirs = Canvas(transfer=transfer), Canvas()
+    for size in ((64, 48), (64, 48), (33, 17), (64, 48)):
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        fetched = runtime.bytes_fetched
+        result = drawn(ours, pixels)
+        np.testing.assert_array_equal(result, drawn(theirs, pixels))
+        assert result[3, 4].tolist() == [255, 0, 0]
+        assert result.base is None
+        assert runtime.bytes_fetched - fetched == pixels.nbytes, "three bytes a pixel"
+        assert len(runtime.registered) == 2
+    ours.release()
+    theirs.release()
+    assert not runtime.registered
+    assert GL.glGetError() == GL.GL_NO_ERROR
+
+
+def test_a_frame_is_sent_once_for_analysis_and_drawing(backend: GpuBackend) -> None:
+    """The whole way, beside that of the processor: the same picture comes out, and nobody notices but the bus."""
+    frames = [Frame(portraits()[0][:400].copy(), index, index / 30, 0.0) for index in range(2)]
+    pictures = []
+    for each in (backend, open_backend("openvino", 1)):
+        with open_analyser(AnalysisOptions(threads=1), each) as analyser:
+            renderer = Renderer(RenderOptions(), transfer=each.transfer)
+            renderer.open()
+            analyser.analyse(frames[0])
+            sent = backend.pictures.sent
+            faces = analyser.analyse(frames[1])
+            assert len(faces) == 1
+            pictures.append(renderer.draw(frames[1], faces, Settings(Mode.ROTATE, yaw=20)).frame.pixels)
+            if each is backend:
+                assert backend.pictures.sent - sent == frames[1].pixels.nbytes
+                assert renderer.description.endswith("; frames by CUDA–OpenGL interop")
+            renderer.close()
+    off = np.abs(pictures[0].astype(int) - pictures[1])
+    assert off.mean() < 0.2, "points differ by hundredths of a pixel"
+
+
+def test_where_opengl_is_elsewhere_frames_take_another_way(
+    context: Context, torch_on_cpu: None, runtime: GlRuntime, rng: np.random.Generator
+) -> None:
+    told: list[str] = []
+    backend = open_backend("torch", tell=told.append)
+    runtime.broken = "cudaGraphicsGLRegisterImage"
+    transfer = backend.transfer()
+    assert isinstance(transfer, BufferTransfer)
+    assert told == [
+        "Frames go through the host's memory between CUDA and OpenGL: The GPU could not share a texture with OpenGL: "
+        "out of memory. Is OpenGL on that GPU?"
+    ]
+    assert "pixel-buffer objects (The GPU could not" in transfer.description
+    pixels = rng.integers(0, 256, (21, 35, 3), dtype=np.uint8)
+    canvas = Canvas(transfer=transfer)
+    assert drawn(canvas, pixels)[3, 4].tolist() == [255, 0, 0]
+    canvas.release()
+    assert GL.glGetError() == GL.GL_NO_ERROR
