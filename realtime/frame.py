@@ -102,12 +102,7 @@ class Occlusion:
 
     def scaled(self, scale: float) -> Occlusion:
         """For the same frame made larger by `scale`."""
-        larger = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5]])
-        return self.through(larger)
-
-    def through(self, matrix: NDArray[np.float64]) -> Occlusion:
-        """For a picture made of the frame by a (2, 3) affine, frame pixels → its pixels."""
-        back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+        back = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5], [0, 0, 1]])
         return Occlusion(self.covered, self.matrix @ back)
 
 

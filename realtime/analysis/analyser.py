@@ -59,8 +59,6 @@ class Analyser(ABC):
     def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
         """The largest face of a still picture (H, W, 3) as exactly as possible, and how many faces are in it.
 
-        What is in front of it is looked for if it is for the faces of frames.
-
         Raises:
             InputError: there is no face in it; the sentence calls the picture `name`.
         """
@@ -109,8 +107,7 @@ class NetworkAnalyser(Analyser):
         return self._occluded(frame.pixels, faces, frame.time_s) if wanted else faces
 
     def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
-        face, count = analyse_photo(self._networks, pixels, name)
-        return (face if self._occluded is None else self._occluded.still(pixels, face)), count
+        return analyse_photo(self._networks, pixels, name)
 
 
 def open_analyser(options: AnalysisOptions, backend: Backend | None = None) -> Analyser:

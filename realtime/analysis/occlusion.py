@@ -47,13 +47,8 @@ class OcclusionNet:
         maps = {number: self._followed(number, answer, time_s) for number, answer in answers}
         here = {face.id for face in faces}
         self._memories = {number: memory for number, memory in self._memories.items() if number in here}
-        found = {number: _occlusion(covered, crops[number]) for number, covered in maps.items()}
+        found = {n: Occlusion(np.round(255 * covered).astype(np.uint8), crops[n].matrix) for n, covered in maps.items()}
         return tuple(replace(face, occlusion=found.get(face.id)) for face in faces)
-
-    def still(self, pixels: Pixels, face: Face) -> Face:
-        """The face of a picture that nothing follows, with `occlusion` set; nothing is remembered of it."""
-        crop = face_crop(face.points, self._size)
-        return replace(face, occlusion=_occlusion(self._answers(pixels, [crop])[0], crop))
 
     def forget(self) -> None:
         """The next frame has nothing to do with the last one."""
@@ -79,7 +74,3 @@ class OcclusionNet:
             covered = (last.covered + np.maximum(np.abs(change), share) * change).astype(np.float32)
         self._memories[number] = _Memory(covered, time_s)
         return covered
-
-
-def _occlusion(covered: Floats, crop: Crop) -> Occlusion:
-    return Occlusion(np.round(255 * covered).astype(np.uint8), crop.matrix)

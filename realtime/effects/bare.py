@@ -1,4 +1,4 @@
-"""What a photo shows of the bare face: its own fringe, hat or glasses must not come along onto the live head."""
+"""What a photo shows of the bare face: its own fringe or hat must not come along onto the live head."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.effects.relight import LUMA
-from realtime.frame import Floats, Occlusion, Pixels
+from realtime.frame import Floats, Pixels
 from realtime.geometry.crops import face_crop
-from realtime.geometry.mesh import OUTLINE
 from realtime.geometry.topology import (
     BROWS,
     JAW,
@@ -26,8 +25,7 @@ _FINE = 0.02  # what is smaller is skin's own detail
 _MARGIN = 0.06  # by which a cover is wider than it seems, for hair casts a shadow; the mask is as soft
 _AROUND_FEATURES = 0.06
 _NEAR, _FAR = 0.15, 1.6  # where rays begin, for there even a mole fills many of them, and where they end
-_THIN = 0.06  # half the width of what can be painted out
-_RIM = 0.03  # a rim's shadow and what the network leaves of its edge
+_BROAD = 0.05  # thinner things hide no forehead: wrinkles, rims of glasses
 # Hair and hats: weights of the Lab axes, distances from the skin's colour where covering begins and is certain, and the
 # luma that skins are brought to first.
 _AXES = np.array([0.5, 1.0, 1.0], np.float32)
@@ -38,47 +36,24 @@ _RISES_DEG = (5.0, 20.0)
 _RAYS = 360  # one for each degree
 _LINEAR = cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS  # without this, what lies beside the picture is left as it was
 _ACROSS_DEG = 5  # a mole or a single hair is not enough
-# How sure the occlusion network is where a thing begins to count, and counts fully.
-_SURE = (0.15, 0.45)
 _BROWS = (BROWS[:5], BROWS[5:])
 _FEATURES = (LEFT_EYE, RIGHT_EYE, *_BROWS, NOSTRILS, OUTER_LIPS)
 _MIDDLE = np.concatenate([JAW[1:4], NOSE[4:], JAW[13:16], BROWS[::-1]])  # cheeks and nose, no beard
 
 
-def bare(pixels: Pixels, points: Floats, occlusion: Occlusion | None) -> tuple[Pixels, NDArray[np.uint8]]:
-    """A photo without what is in front of the face.
+def bare(pixels: Pixels, points: Floats) -> NDArray[np.uint8]:
+    """(H, W) uint8: 255 where a photo (H, W, 3) shows the face of these (81, 2) keypoints, 0 where hair or a hat does.
 
-    Hair and hats are told by colour: seen from between the brows, the first thing that differs from the skin of the
-    cheeks covers all that is behind it. For the rest the occlusion network is asked, where `occlusion` is given.
-
-    Args:
-        pixels: (H, W, 3) RGB.
-        points: (81, 2) keypoints.
-        occlusion: what the network says of the photo.
-
-    Returns:
-        (H, W, 3) where thin things, rims of glasses above all, are painted out with the skin round about, and
-        (H, W) 255 where this shows the face, 0 where it shows what is wider than that.
+    Told by colour: seen from between the brows, the first thing that differs from the skin of the cheeks, and is broad
+    enough not to be a wrinkle or the rim of glasses, covers all that is behind it.
     """
     crop = face_crop(points, _SIZE)
-    picture, at = np.ascontiguousarray(crop.cut(pixels)), crop.into(points).astype(np.float32)
-    wide = _grown(_beyond_hair(picture, at)) * (1 - _grown(_filled(at, _BROWS)))
-    if occlusion is not None:
-        sure = _rising(occlusion.covered.astype(np.float32) / 255, *_SURE)
-        sure = _onto(sure, occlusion.through(crop.matrix).matrix, (_SIZE, _SIZE))
-        opened = cv2.dilate(cv2.morphologyEx(sure, cv2.MORPH_OPEN, _disc(_THIN)), _disc(_MARGIN))
-        thin = (sure > opened) * (wide < 1) * _filled(at, (OUTLINE,))
-        wide = np.maximum(wide, np.minimum(sure, opened))
-        pixels = _painted_out(pixels, _onto(cv2.dilate(thin, _disc(_RIM)), crop.matrix, pixels.shape[1::-1]))
-    shown = 1 - _onto(wide, crop.matrix, pixels.shape[1::-1])
-    return pixels, np.asarray(np.round(255 * shown), np.uint8)
-
-
-def _painted_out(pixels: Pixels, mask: Floats) -> Pixels:
-    """The picture with the skin round about where the mask is."""
-    if not (mask > 0.5).any():
-        return pixels
-    return np.asarray(cv2.inpaint(pixels, (mask > 0.5).astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+    at = crop.into(points).astype(np.float32)
+    hair = _beyond_hair(np.ascontiguousarray(crop.cut(pixels)), at)
+    covered = _grown(hair) * (1 - _grown(_filled(at, _BROWS)))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    shown = 1 - cv2.warpAffine(covered, crop.matrix, pixels.shape[1::-1], flags=flags)
+    return np.asarray(np.round(255 * shown), np.uint8)
 
 
 def _beyond_hair(pixels: Pixels, points: Floats) -> Floats:
@@ -87,7 +62,8 @@ def _beyond_hair(pixels: Pixels, points: Floats) -> Floats:
     reach = round(_FAR * _UNIT)
     rays = cv2.warpPolar(_unlike_skin(pixels, points), (reach, _RAYS), centre, reach, _LINEAR)
     rays[:, : round(_NEAR * _UNIT)] = 0
-    rays = np.maximum.accumulate(cv2.blur(rays, (1, _ACROSS_DEG)), axis=1)
+    rays = cv2.erode(cv2.blur(rays, (1, _ACROSS_DEG)), np.ones((1, 2 * round(_BROAD * _UNIT / 2) + 1)))
+    rays = np.maximum.accumulate(rays, axis=1)
     rise = 90 - np.abs(np.arange(_RAYS) - 270)  # in degrees; up is 270, for rows of a picture go down
     rays *= _rising(rise, *_RISES_DEG)[:, None]
     return _rising(cv2.warpPolar(rays, (_SIZE, _SIZE), centre, reach, _LINEAR | cv2.WARP_INVERSE_MAP), *_COVERED)
@@ -118,12 +94,6 @@ def _filled(points: Floats, parts: tuple[np.ndarray, ...]) -> Floats:
 def _grown(mask: Floats) -> Floats:
     """A mask wider by the margin, and soft."""
     return np.asarray(cv2.GaussianBlur(cv2.dilate(mask, _disc(_MARGIN)), (0, 0), 0.7 * _MARGIN * _UNIT), np.float32)
-
-
-def _onto(mask: Floats, matrix: NDArray[np.float64], size: tuple[int, int]) -> Floats:
-    """(H, W) a crop's mask in the picture (width, height) it was cut from by `matrix`; 0 beside it."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(mask, matrix, size, flags=flags), np.float32)
 
 
 def _disc(radius: float) -> np.ndarray:

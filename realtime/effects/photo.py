@@ -31,7 +31,7 @@ class View:
         depth: (81,) float32, their depth in pixels.
         yaw: how it is turned, in degrees (see `realtime.frame.Pose`).
         tone: its light and skin, and what covers it.
-        bare: (H, W) uint8, 255 where the texture shows the face, 0 where it shows what is in front of it.
+        bare: (H, W) uint8, 255 where the texture shows the face, 0 where it shows hair or a hat.
         share: (V,) float32 in [0, 1] at the vertices of the face mesh: how much more of a place it shows than its
             mirror image does, 0.5 where both show as much.
     """
@@ -75,11 +75,11 @@ def _view(pixels: Pixels, face: Face) -> View:
     size = int(np.clip(round(side), 64, _LIMIT))
     crop = square_crop(np.array([x + width / 2, y + height / 2]), side, 0.0, size)
     points = crop.into(face.points).astype(np.float32)
-    picture = np.ascontiguousarray(crop.cut(pixels))
-    occlusion = None if face.occlusion is None else face.occlusion.through(crop.matrix)
-    texture, shown = bare(matte(picture, points), points, occlusion)
+    texture = matte(np.ascontiguousarray(crop.cut(pixels)), points)
     depth = (face.depth * (size / side)).astype(np.float32)
-    return View(texture, points, depth, face.pose.yaw, Tone(texture, points), shown, _share(points, size))
+    return View(
+        texture, points, depth, face.pose.yaw, Tone(texture, points), bare(texture, points), _share(points, size)
+    )
 
 
 def _mirrored(view: View) -> View:

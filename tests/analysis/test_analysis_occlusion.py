@@ -71,13 +71,6 @@ def test_no_face_no_work() -> None:
     assert OcclusionNet(Brightness())(_picture(), (), 0.0) == ()
 
 
-def test_a_picture_by_itself_is_not_averaged_with_anything() -> None:
-    net = OcclusionNet(Brightness())
-    net(_picture(), (FACE,), 0.0)
-    np.testing.assert_allclose(_map(net.still(_picture(0.4), FACE)).covered, 102)
-    assert _map(net(_picture(0.0), (FACE,), 0.01)[0]).covered.max() == 0, "nor remembered"
-
-
 def _followed(levels: list[float], rate: float = 30.0) -> list[float]:
     net = OcclusionNet(Brightness())
     return [
