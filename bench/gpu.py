@@ -1,6 +1,7 @@
-"""What the least squares cost on an NVIDIA GPU, beside torch and cuBLAS, and what share of the memory's speed they use.
+"""What an NVIDIA GPU makes of it: the least squares beside torch and cuBLAS, with the share of the memory's speed they
+use, and the whole loop with its frames on the GPU beside the same loop with host copies between the stages.
 
-python -m bench gpu [--faces 1 1024 1000000] [--json]
+python -m bench gpu [--faces 1 1024 1000000] [--loop.runtime tensorrt] [--loop.frames 0] [--json]
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import tyro
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -22,6 +25,8 @@ from bench.machine import machine
 from engines import EngineError
 from engines.lstsq import cuda, host
 from engines.lstsq.kernel import LSTSQ
+from realtime.controls import Mode
+from realtime.gpu.kernels import FRAME
 
 K = 68
 FACE_BYTES = 4 * (K * 3 + K * 2 + 8)  # read and written for each face
@@ -32,26 +37,58 @@ TRY_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
+class LoopOptions:
+    """The whole loop at 1280x720 with one face."""
+
+    frames: int = 300
+    """Frames measured; 0 leaves the loop out."""
+    settling: int = 30
+    """Frames before them, in which the face is found and code gets warm."""
+    runtime: Literal["torch", "tensorrt"] = "torch"
+    """What runs the networks."""
+    mode: Annotated[Mode, tyro.conf.EnumChoicesFromValues] = Mode.SWAP
+    """What is done with the face."""
+    repair: Literal["off", "fast", "full"] = "full"
+    """The repair network."""
+
+
+@dataclass(frozen=True)
 class Options:
-    """Measure the least squares on the first NVIDIA GPU."""
+    """Measure the least squares and the whole loop on the first NVIDIA GPU."""
 
     faces: tuple[int, ...] = (1, 16, 128, 1024, 10_000, 100_000, 1_000_000, 10_000_000)
-    """Batch sizes; those that do not fit into the GPU's memory are left out."""
+    """Batch sizes of the least squares; those that do not fit into the GPU's memory are left out."""
     rivals_up_to: int = 100_000
     """The largest batch the rivals, which need 10 to 100 times the memory and time, are given."""
+    loop: LoopOptions = field(default_factory=LoopOptions)
     json: bool = False
     """End with one line of JSON."""
 
 
 def run(options: Options) -> None:
-    """Measure, print a table, and the JSON line where wanted."""
+    """Measure, print the tables, and the JSON line where wanted."""
     if not torch.cuda.is_available():
         raise EngineError(
             "There is no GPU that torch can use: the measurement needs an NVIDIA GPU and torch with CUDA."
         )
-    LSTSQ.build()
-    solver, gpu = cuda.solver(), torch.cuda.get_device_name()
-    speed = _copy_speed()
+    for source in (LSTSQ, FRAME):
+        source.build()
+    console, gpu = Console(), torch.cuda.get_device_name()
+    report: dict[str, Any] = {"gpu": gpu, "machine": machine()}
+    report |= measure_lstsq(options)
+    console.print(_table(report, f"{gpu}, copies {report['copy_bytes_per_s'] / 1e12:.2f} TB/s; {machine()}"))
+    if options.loop.frames:
+        from bench.gpu_loop import loop_tables, measure_loop  # wants cuda-bindings and OpenGL, too
+
+        report["loop"] = measure_loop(options.loop)
+        console.print(*loop_tables(report["loop"], f"{options.loop.runtime}, {gpu}"))
+    if options.json:
+        print(json.dumps(report))
+
+
+def measure_lstsq(options: Options) -> dict[str, Any]:
+    """Microseconds by solver ("ours" and `RIVALS`) and number of faces, and the speed of copies in bytes a second."""
+    solver, speed = cuda.solver(), _copy_speed()
     rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in ("ours", *RIVALS)}
     for faces in options.faces:
         if 2 * faces * FACE_BYTES <= torch.cuda.mem_get_info()[0]:
@@ -61,9 +98,7 @@ def run(options: Options) -> None:
                 rows[name][faces] = {"us": 1e6 * _seconds(functools.partial(rival, points, targets))}
             del points, targets
             torch.cuda.empty_cache()
-    Console().print(_table(rows, f"{gpu}, copies {speed / 1e12:.2f} TB/s; {machine()}"))
-    if options.json:
-        print(json.dumps({**rows, "gpu": gpu, "copy_bytes_per_s": speed, "machine": machine()}))
+    return {**rows, "copy_bytes_per_s": speed}
 
 
 def _ours(solver: cuda.CudaSolver, points: Tensor, targets: Tensor, speed: float) -> dict[str, float]:
@@ -165,7 +200,7 @@ def _seconds(job: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def _table(rows: dict[str, dict[int, dict[str, float]]], title: str) -> Table:
+def _table(rows: dict[str, Any], title: str) -> Table:
     table = Table(
         "faces", "ours, µs", "share of copy", "host call, µs", *(f"{name}, µs" for name in RIVALS), title=title
     )

@@ -118,6 +118,10 @@ class TorchEngine(DeviceEngine):
         with torch.inference_mode(), self._on(stream):
             self._current().fetch()
 
+    def bound(self) -> Buffers:
+        """The buffers this thread bound last."""
+        return self._current().buffers
+
     def _on(self, stream: int) -> Any:
         """What runs on that CUDA stream; on a CPU there is none."""
         on_gpu = self._device.type == "cuda"

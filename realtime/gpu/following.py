@@ -101,7 +101,9 @@ class Follower:
             EngineError: the GPU fails.
         """
         count, stream = len(tracks), self._kernels.stream
-        picture = self._pictures(pixels, stream)
+        watch = self._kernels.watch
+        with watch("send the frame"):
+            picture = self._pictures(pixels, stream)
         landmarks, depthnet = self._landmarks.device(count), self._depthnet.device(count)
         write_cuts(self._cuts.here[:count], crops, landmarks.inputs[0])
         for row, track, crop in zip(self._before.here, tracks, crops, strict=False):
@@ -111,13 +113,16 @@ class Follower:
         cuts, before = self._cuts.send(count, stream), self._before.send(count, stream)
         self._kernels.cut(picture, cuts, crops[0].size)
         self._kernels.brighten(landmarks.inputs[0])
-        self._landmarks.launch(stream)
+        with watch("landmarks"):
+            self._landmarks.launch(stream)
         found = landmarks.outputs[0], landmarks.outputs[1]
         self._kernels.follow(found, self._fixed, before, self._after.part(count), depthnet.inputs)
-        self._depthnet.launch(stream)
-        self._landmarks.fetch(stream)
-        self._depthnet.fetch(stream)
-        self._after.fetch(count, stream)
+        with watch("depthnet"):
+            self._depthnet.launch(stream)
+        with watch("fetch faces"):
+            self._landmarks.fetch(stream)
+            self._depthnet.fetch(stream)
+            self._after.fetch(count, stream)
         cuda.wait(stream)
         _, confidence, score = (output.copy() for output in self._landmarks.bind(count).outputs)
         (relative,) = (output.copy() for output in self._depthnet.bind(count).outputs)

@@ -114,13 +114,16 @@ class InteropTransfer(Transfer):
     def send(self, pixels: Pixels, texture: gl.Texture) -> None:
         stream, scratch = self._kernels.stream, self._of(texture.size)
         self._kernels.unpack(self._pictures(pixels, stream), scratch.rgba)
-        self._texture(texture).write(scratch.rgba, stream)
+        with self._kernels.watch("into OpenGL"):
+            self._texture(texture).write(scratch.rgba, stream)
 
     def fetch(self, target: gl.Target) -> Pixels:
         stream, scratch = self._kernels.stream, self._of(target.size)
-        self._texture(target.texture).read(scratch.rgba, stream)
+        with self._kernels.watch("out of OpenGL"):
+            self._texture(target.texture).read(scratch.rgba, stream)
         self._kernels.pack(scratch.rgba, scratch.rgb)
-        cuda.download(scratch.rgb, scratch.here, stream)
+        with self._kernels.watch("fetch the picture"):
+            cuda.download(scratch.rgb, scratch.here, stream)
         cuda.wait(stream)
         return scratch.here.copy()
 

@@ -77,8 +77,10 @@ class DeviceOcclusion(OcclusionNet):
         picture = self._pictures(pixels, stream)
         write_cuts(self._cuts.here[: len(crops)], crops, engine.device(len(crops)).inputs[0])
         self._kernels.cut(picture, self._cuts.send(len(crops), stream), crops[0].size)
-        engine.launch(stream)
-        engine.fetch(stream)
+        with self._kernels.watch("occlusion"):
+            engine.launch(stream)
+        with self._kernels.watch("fetch maps"):
+            engine.fetch(stream)
         cuda.wait(stream)
         return np.asarray(engine.bind(len(crops)).outputs[0][:, 0])
 

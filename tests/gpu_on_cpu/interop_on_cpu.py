@@ -1,8 +1,9 @@
-"""CUDA's share of OpenGL on a stand-in: a texture is mapped by reading it and unmapped by writing it back."""
+"""CUDA's share of OpenGL, and its events, on a stand-in: a texture is mapped by reading it, unmapped by writing it."""
 
 from __future__ import annotations
 
 import ctypes
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,22 @@ class GlRuntime(CudaRuntime):
         super().__init__()
         self.registered: list[Resource] = []
         self.bytes_fetched = 0
+
+    def cudaEventCreate(self) -> tuple[Any, ...]:
+        return self._result("cudaEventCreate", [0.0])
+
+    def cudaEventRecord(self, event: list[float], stream: int) -> tuple[Any, ...]:
+        event[0] = time.perf_counter()
+        return self._result("cudaEventRecord")
+
+    def cudaEventSynchronize(self, event: list[float]) -> tuple[Any, ...]:
+        return self._result("cudaEventSynchronize")
+
+    def cudaEventElapsedTime(self, start: list[float], end: list[float]) -> tuple[Any, ...]:
+        return self._result("cudaEventElapsedTime", 1000 * (end[0] - start[0]))
+
+    def cudaEventDestroy(self, event: list[float]) -> tuple[Any, ...]:
+        return self._result("cudaEventDestroy")
 
     def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
         self.bytes_fetched += size if kind == 2 else 0

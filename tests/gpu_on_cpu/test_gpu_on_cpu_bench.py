@@ -1,0 +1,50 @@
+"""`bench gpu`'s loop on the stand-ins: what it counts is right, what it times means nothing here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench import gpu_loop
+from bench.gpu import LoopOptions
+from bench.gpu_loop import loop_tables, measure_loop
+from engines.runtime import cuda
+from realtime.controls import Mode
+from realtime.gpu.kernels import FrameKernels
+from realtime.sources.demo import portraits
+from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
+
+SIZE = (320, 240)
+_STAGES = ("send the frame", "cut crops", "brighten crops", "landmarks", "follow faces", "depthnet", "fetch faces")
+_STAGES += ("occlusion", "fetch maps", "into OpenGL", "out of OpenGL", "pack a frame", "fetch the picture")
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> GlRuntime:
+    """CUDA's runtime, with what it shares with OpenGL."""
+    stand_in = GlRuntime()
+    monkeypatch.setattr(cuda, "runtime", stand_in)
+    return stand_in
+
+
+def test_both_ways_are_measured(torch_on_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_loop, "demo_people", lambda analyser: ())
+    portrait = portraits()[0]
+    pictures = [np.ascontiguousarray(portrait[: SIZE[1], left : left + SIZE[0]]) for left in (80, 90)]
+    monkeypatch.setattr(gpu_loop, "clip_pictures", lambda: (pictures, "a portrait"))
+    report = measure_loop(LoopOptions(frames=2, settling=2, mode=Mode.ROTATE, repair="off"))
+    ours, copies = report["frames on the GPU"], report["host copies between stages"]
+    assert set(_STAGES) <= set(ours["cuda_ms"])
+    assert not copies["cuda_ms"]
+    for way in (ours, copies):
+        assert way["host_ms"]["frame"]["p50"] >= way["host_ms"]["analyse"]["p50"] > 0
+        assert "render warp" in way["host_ms"]
+    pixels = SIZE[0] * SIZE[1]
+    assert 3 * pixels < ours["bytes"]["down"] < copies["bytes"]["down"]
+    assert ours["bytes"]["up"] < copies["bytes"]["up"]
+    assert copies["bytes"]["down"] > 4 * pixels
+    console = Console(record=True, width=200)
+    console.print(*loop_tables(report, "torch"))
+    assert "MB down a frame" in console.export_text()
+    assert FrameKernels.watch.__name__ == "watch", "the clock is gone afterwards"
