@@ -18,6 +18,7 @@ _EVERY = 6  # frames between two measurements
 _MEMORY = 0.3  # share of a new measurement
 _PATCH = 160  # pixels of the picture that are looked at, at most, in each direction
 _LEVELS = np.arange(-1, 3.01, 0.5)  # below -1 a picture made small flickers
+_UNSEEN = 1 / 255  # grain of no more than a level is not drawn: nobody sees it, and it flickers
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
@@ -56,7 +57,7 @@ class Sharpness:
             self._view_blurs, self._view_grains = np.maximum.accumulate(blurs), np.array(grains)
         level = float(np.interp(self._blur, self._view_blurs, _LEVELS))
         grain = float(np.interp(level, _LEVELS, self._view_grains))
-        return level, float(np.sqrt(max(self._grain**2 - grain**2, 0.0)))
+        return level, float(np.sqrt(max(self._grain**2 - grain**2 - _UNSEEN**2, 0.0)))
 
 
 class Pyramid:

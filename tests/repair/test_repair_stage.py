@@ -13,7 +13,7 @@ from repair_making import write_network
 
 from realtime.controls import Action, Controls, Mode, Settings
 from realtime.effects.photo import person
-from realtime.frame import Face, Pixels
+from realtime.frame import Face, Floats, Pixels
 from realtime.renderer import Renderer, RenderOptions
 from realtime.repair.networks import RepairOptions
 from realtime.repair.pace import Level
@@ -143,6 +143,25 @@ def test_what_was_not_asked_for_can_be_switched_on(networks: Path) -> None:
     stage.draw(settings=controls.settings, index=1)
     assert _red(stage.draw(settings=controls.settings, index=20)) == 51
     stage.close()
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_what_a_network_changes_by_turns_is_steadied(monkeypatch: pytest.MonkeyPatch, tracked: bool) -> None:
+    """Frames that belong together get a mean over time; pictures that do not, each its own."""
+    turns = iter([0.2, 0.0] * 20)
+
+    def network(tiles: Floats) -> tuple[Floats]:
+        return (tiles[:, :3] + np.float32([next(turns), 0, 0]).reshape(1, 3, 1, 1),)
+
+    monkeypatch.setattr("realtime.repair.stage.load_networks", lambda *_: {Level.FAST: network})
+    stage = Stage(Path(), tracked=tracked)
+    reds = np.array([_red(stage.draw(index=index)) for index in range(40)])
+    stage.close()
+    if tracked:
+        assert np.ptp(reds[30:]) <= 0.15 * 51
+        assert reds[30:].mean() == pytest.approx(25.5, abs=3)
+    else:
+        assert reds.tolist() == [51, 0] * 20
 
 
 ODD = {
