@@ -224,7 +224,7 @@ def train(config: Config) -> None:
             module = Repair(config.width, size // BASE)
             module.load_state_dict(generator.state_dict())
             path, tile = engines.WEIGHTS / f"repair_{size}.onnx", examples(2 * BASE // size, size)
-            export(module.eval(), path, {"tile": tile}, ("repaired",))
+            export(module.eval(), path, {"tile": tile}, ("repaired",), bfloat16=True)
     return report({BASE: generator}, {BASE: held_out})
 
 
