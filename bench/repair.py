@@ -116,7 +116,7 @@ Look = tuple[Frame, tuple[Face, ...]]
 def run(options: Options) -> None:
     """Measure, print the table, and the JSON line where wanted."""
     meter = Meter(options.threads)
-    with open_analyser(AnalysisOptions(threads=options.threads)) as analyser:
+    with open_analyser(AnalysisOptions(threads=options.threads, occlusion=lambda: True)) as analyser:
         photos = choose_photos(analyser, FILMED)
         targets, many, real = apart(held_out_people()["clips (faces_ytf)"], analyser)
     console = Console(width=150)
@@ -139,7 +139,7 @@ def run(options: Options) -> None:
 def looked_at(clip: str, options: Options) -> Iterator[Look]:
     """A clip's first second and the frames to measure, with their faces, as the program sees them in a file."""
     with (
-        open_analyser(AnalysisOptions(threads=options.threads)) as analyser,
+        open_analyser(AnalysisOptions(threads=options.threads, occlusion=lambda: True)) as analyser,
         VideoFile(str(data.folder() / f"video_{clip}.mp4")) as video,
     ):
         end = None

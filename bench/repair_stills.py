@@ -54,7 +54,7 @@ def drawn_into(
     """What is kept of every method's pictures: photos in turn drawn into each target, which is there once untouched."""
     kept: dict[str, Kept] = {}
     renderers = open_renderers(photos, repairs, tracked=False)
-    with open_analyser(AnalysisOptions()) as analyser:
+    with open_analyser(AnalysisOptions(occlusion=lambda: True)) as analyser:
         for number, (pixels, _) in enumerate(track(targets, "still pictures")):
             try:
                 face, _ = analyser.photo(pixels, f"picture {number}")

@@ -19,10 +19,12 @@ from typing import Self
 import numpy as np
 from rich.progress import Progress
 
+import engines
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks
+from realtime.analysis.occlusion import OcclusionNet
 from realtime.controls import Mode, Settings
 from realtime.effects.base import Effect
 from realtime.effects.photo import Person, person
@@ -150,6 +152,7 @@ class Studio:
 
     def __init__(self) -> None:
         self._networks = Networks.load(threads=1)
+        self._covers = OcclusionNet(engines.load("occlusion", threads=1))
 
     def __enter__(self) -> Self:
         self._context = Context()
@@ -169,7 +172,8 @@ class Studio:
         if found.score[0] < 0.5 or not np.isfinite(found.points).all():
             return None
         (depth,), (pose,) = lift(self._networks.depthnet, found.points)
-        return pixels, Face(0, found.points[0], found.confidence[0], float(found.score[0]), pose, depth)
+        face = Face(0, found.points[0], found.confidence[0], float(found.score[0]), pose, depth)
+        return pixels, self._covers.still(pixels, face)
 
     def draw(self, drawn: Person, views: list[View], settings: Settings) -> Iterator[tuple[Floats, Patch | None]]:
         """Layers (see `Recorder`) of `drawn` on the faces of consecutive frames, and what was drawn, if anything."""
@@ -319,7 +323,7 @@ def with_margin(square: Square) -> Square:
 def clip_views(name: str) -> Iterator[View]:
     """The face in each frame of a clip of the data folder, cut out with much room around it."""
     with (
-        open_analyser(AnalysisOptions(threads=1)) as analyser,
+        open_analyser(AnalysisOptions(threads=1, occlusion=lambda: True)) as analyser,
         VideoFile(str(data.folder() / f"video_{name}.mp4")) as clip,
     ):
         for frame in clip:
@@ -337,7 +341,8 @@ def _cut_out(pixels: Pixels, face: Face) -> View:
     left, top = np.maximum(np.floor(middle - reach), 0).astype(int)
     right, bottom = np.minimum(np.ceil(middle + reach), pixels.shape[1::-1]).astype(int)
     part = np.ascontiguousarray(pixels[top:bottom, left:right])
-    return part, replace(face, points=(face.points - (left, top)).astype(np.float32))
+    covers = None if face.occlusion is None else face.occlusion.through(np.array([[1, 0, -left], [0, 1, -top]]))
+    return part, replace(face, points=(face.points - (left, top)).astype(np.float32), occlusion=covers)
 
 
 def draw(studio: Studio, held_out: bool, size: int, amount: Amount, seed: int = 0) -> Tiles:
