@@ -173,7 +173,8 @@ class Studio:
             return None
         (depth,), (pose,) = lift(self._networks.depthnet, found.points)
         face = Face(0, found.points[0], found.confidence[0], float(found.score[0]), pose, depth)
-        return pixels, self._covers.still(pixels, face)
+        self._covers.forget()  # of the picture before, which has nothing to do with this one
+        return pixels, self._covers(pixels, (face,), 0.0)[0]
 
     def draw(self, drawn: Person, views: list[View], settings: Settings) -> Iterator[tuple[Floats, Patch | None]]:
         """Layers (see `Recorder`) of `drawn` on the faces of consecutive frames, and what was drawn, if anything."""
