@@ -173,7 +173,7 @@ class Studio:
             return None
         (depth,), (pose,) = lift(self._networks.depthnet, found.points)
         face = Face(0, found.points[0], found.confidence[0], float(found.score[0]), pose, depth)
-        self._covers.forget()  # of the picture before, which has nothing to do with this one
+        self._covers.forget()  # the picture before has nothing to do with this one
         return pixels, self._covers(pixels, (face,), 0.0)[0]
 
     def draw(self, drawn: Person, views: list[View], settings: Settings) -> Iterator[tuple[Floats, Patch | None]]:
@@ -186,7 +186,7 @@ class Studio:
         effect.release()
 
     def shown(self, effect: Effect, view: View, settings: Settings) -> tuple[Pixels, Drawn | None]:
-        """The frame as an effect leaves it, and what was drawn on its face, if anything."""
+        """The frame as an effect leaves it, and what was drawn on its face."""
         pixels, face = view
         self._canvas.begin(pixels)
         drawn = effect.draw(self._canvas, Frame(pixels, 0, 0.0, 0.0), (face,), settings)
@@ -342,8 +342,10 @@ def _cut_out(pixels: Pixels, face: Face) -> View:
     left, top = np.maximum(np.floor(middle - reach), 0).astype(int)
     right, bottom = np.minimum(np.ceil(middle + reach), pixels.shape[1::-1]).astype(int)
     part = np.ascontiguousarray(pixels[top:bottom, left:right])
-    covers = None if face.occlusion is None else face.occlusion.through(np.array([[1, 0, -left], [0, 1, -top]]))
-    return part, replace(face, points=(face.points - (left, top)).astype(np.float32), occlusion=covers)
+    points = (face.points - (left, top)).astype(np.float32)
+    assert face.occlusion is not None
+    matrix = face.occlusion.matrix @ np.array([[1, 0, left], [0, 1, top], [0, 0, 1]])
+    return part, replace(face, points=points, occlusion=replace(face.occlusion, matrix=matrix))
 
 
 def draw(studio: Studio, held_out: bool, size: int, amount: Amount, seed: int = 0) -> Tiles:
