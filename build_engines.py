@@ -24,14 +24,14 @@ import engines
 from engines import Engine, EngineError
 from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
-from realtime.gpu.kernels import FRAME
+from realtime.gpu.kernels import FRAME, PICTURE
 
 # A network is as it was when its outputs stay within this share of the reference's largest value. In half precision the
 # mean must: a doubtful landmark may take another peak of its map.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 3e-3
 TIMED_RUNS = 50
 # what is compiled for an NVIDIA GPU beside the networks
-KERNELS = (LSTSQ, FRAME)
+KERNELS = (LSTSQ, FRAME, PICTURE)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from realtime.controls import Settings
 from realtime.effects.photo import Person
 from realtime.frame import Frame, Pixels
 from realtime.gpu.backend import GpuBackend
-from realtime.gpu.kernels import FrameKernels
+from realtime.gpu.kernels import Kernels
 from realtime.people import demo_people
 from realtime.render import gl
 from realtime.renderer import Renderer, RenderOptions
@@ -56,7 +56,7 @@ def _measured(
     backend: Backend, pictures: list[Pixels], people: tuple[Person, ...], way: str, options: LoopOptions
 ) -> dict[str, Any]:
     host, events, bus = Timings(), Events(), Bus()
-    repair = Repair(RepairOptions(Level(options.repair), device=options.runtime))
+    repair = Repair(RepairOptions(Level(options.repair), device=options.runtime), retouch=backend.retouch)
     settings = Settings(options.mode, repair=options.repair != "off")
     with ExitStack() as stack:
         analyser = stack.enter_context(open_analyser(AnalysisOptions(live=True, occlusion=lambda: True), backend))
@@ -116,13 +116,13 @@ class Events:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Every `FrameKernels` is watched."""
+        """All kernels, and what goes with them, are watched."""
         watch = self._watch
 
-        def watched(kernels: FrameKernels, stage: str) -> AbstractContextManager[None]:
+        def watched(kernels: Kernels, stage: str) -> AbstractContextManager[None]:
             return watch(stage, kernels.stream)
 
-        with patch.object(FrameKernels, "watch", watched):
+        with patch.object(Kernels, "watch", watched):
             yield
 
     def read(self) -> None:

@@ -15,7 +15,9 @@ from realtime.analysis.networks import Networks
 from realtime.analysis.occlusion import OcclusionNet
 
 if TYPE_CHECKING:  # who only analyses needs no OpenGL
+    from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
+    from realtime.repair.retouch import Retouch
 
 GPU_RUNTIMES = ("tensorrt", "torch")  # of `engines.load`
 
@@ -34,6 +36,12 @@ class Backend(ABC):
     @abstractmethod
     def transfer(self) -> Transfer:
         """What carries frames into OpenGL and out of it; made on the thread that draws, its context current."""
+
+    def retouch(self, canvas: Canvas) -> Retouch:
+        """What reads tiles from a canvas, whose transfer is of this backend, and adds corrections to it."""
+        from realtime.repair.retouch import Retouch
+
+        return Retouch(canvas)
 
 
 class HostBackend(Backend):

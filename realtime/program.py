@@ -60,7 +60,7 @@ def run(options: Options, stop: threading.Event) -> int:
         source, analyser = _open_inputs(options, plan, controls, backend, pool, stack)
         # photos are measured while the window opens
         drawing = pool.submit(_render_options, options, plan, analyser, source)
-        repair = _open_repair(options, source)
+        repair = _open_repair(options, source, backend)
         figures = partial(_figures, meter, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
         renderer = Renderer(drawing.result(), repair, backend.transfer)
@@ -131,7 +131,7 @@ def _open_inputs(
     return source, stack.enter_context(open_analyser(analysis, backend))
 
 
-def _open_repair(options: Options, source: Source) -> Repair:
+def _open_repair(options: Options, source: Source, backend: Backend) -> Repair:
     asked = options.face.repair
     return Repair(
         RepairOptions(
@@ -142,6 +142,7 @@ def _open_repair(options: Options, source: Source) -> Repair:
             device=options.performance.runtime,
         ),
         say,
+        backend.retouch,
     )
 
 

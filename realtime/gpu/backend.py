@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from engines import EngineError
 from realtime.backend import Backend
-from realtime.gpu.kernels import FrameKernels
+from realtime.gpu.kernels import FrameKernels, PictureKernels
 from realtime.gpu.networks import DeviceNetworks, DeviceOcclusion
 from realtime.gpu.pictures import Pictures
 
 if TYPE_CHECKING:
+    from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
+    from realtime.repair.retouch import Retouch
 
 
 class GpuBackend(Backend):
@@ -46,7 +48,15 @@ class GpuBackend(Backend):
         from realtime.render.transfer import BufferTransfer
 
         try:
-            return InteropTransfer(FrameKernels(), self.pictures)
+            return InteropTransfer(PictureKernels(), self.pictures)
         except EngineError as error:
             self._tell(f"Frames go through the host's memory between CUDA and OpenGL: {error}")
             return BufferTransfer(str(error))
+
+    def retouch(self, canvas: Canvas) -> Retouch:
+        from realtime.gpu.interop import InteropTransfer
+        from realtime.gpu.retouch import DeviceRetouch
+
+        if isinstance(canvas.transfer, InteropTransfer):
+            return DeviceRetouch(canvas, canvas.transfer)
+        return super().retouch(canvas)

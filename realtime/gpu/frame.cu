@@ -1,5 +1,4 @@
-// What happens to a frame on an NVIDIA GPU between the networks: crops, the steadying of known faces, and its way into
-// textures and out of them.
+// What happens to a frame on an NVIDIA GPU between the networks of the analysis: crops, and the steadying of known faces.
 //
 // The host has the same in Crop.cut, landmarks.brightened, FaceFilter and lift.depth_inputs: change them together; the
 // tests run this very file on the CPU beside those. Compiled with the constants of kernels.py.
@@ -367,23 +366,4 @@ extern "C" __global__ void __launch_bounds__(LANES) follow(
         source[place] = target[place] = (x[j] - 0.5f * (low_x + high_x)) * per_side;
         source[place + 1] = target[place + 1] = (y[j] - 0.5f * (low_y + high_y)) * per_side;
     }
-}
-
-// Three bytes a pixel to four, as textures have them, and back.
-extern "C" __global__ void unpack(const unsigned char* rgb, uchar4* rgba, int pixels)
-{
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < pixels)
-        rgba[i] = make_uchar4(rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], 255);
-}
-
-extern "C" __global__ void pack(const uchar4* rgba, unsigned char* rgb, int pixels)
-{
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= pixels)
-        return;
-    const uchar4 pixel = rgba[i];
-    rgb[3 * i] = pixel.x;
-    rgb[3 * i + 1] = pixel.y;
-    rgb[3 * i + 2] = pixel.z;
 }

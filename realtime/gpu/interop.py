@@ -18,7 +18,7 @@ from engines.runtime import cuda
 from engines.runtime.base import DeviceArray
 from engines.runtime.cuda import Memory, done
 from realtime.frame import Pixels
-from realtime.gpu.kernels import FrameKernels
+from realtime.gpu.kernels import PictureKernels
 from realtime.gpu.pictures import Pictures
 from realtime.render import gl
 from realtime.render.transfer import Transfer
@@ -90,17 +90,21 @@ class InteropTransfer(Transfer):
     that three bytes a pixel come back, and nothing else.
 
     Args:
-        kernels: of the drawing thread alone.
+        kernels: loaded, for the drawing thread alone.
         pictures: where the analysis puts its frames.
 
     Raises:
         EngineError: CUDA cannot share textures with the OpenGL of this context.
+
+    Attributes:
+        kernels: for whatever else is done on that thread.
     """
 
     description = "frames by CUDA–OpenGL interop"
 
-    def __init__(self, kernels: FrameKernels, pictures: Pictures) -> None:
-        self._kernels, self._pictures = kernels, pictures
+    def __init__(self, kernels: PictureKernels, pictures: Pictures) -> None:
+        self.kernels = kernels
+        self._pictures = pictures
         self._shared: dict[int, SharedTexture] = {}
         self._scratch: _Scratch | None = None
         trial = gl.Texture((1, 1))
@@ -112,20 +116,30 @@ class InteropTransfer(Transfer):
             trial.release()
 
     def send(self, pixels: Pixels, texture: gl.Texture) -> None:
-        stream, scratch = self._kernels.stream, self._of(texture.size)
-        self._kernels.unpack(self._pictures(pixels, stream), scratch.rgba)
-        with self._kernels.watch("into OpenGL"):
+        stream, scratch = self.kernels.stream, self._of(texture.size)
+        self.kernels.unpack(self._pictures(pixels, stream), scratch.rgba)
+        with self.kernels.watch("into OpenGL"):
             self._texture(texture).write(scratch.rgba, stream)
 
     def fetch(self, target: gl.Target) -> Pixels:
-        stream, scratch = self._kernels.stream, self._of(target.size)
-        with self._kernels.watch("out of OpenGL"):
-            self._texture(target.texture).read(scratch.rgba, stream)
-        self._kernels.pack(scratch.rgba, scratch.rgb)
-        with self._kernels.watch("fetch the picture"):
+        stream, scratch = self.kernels.stream, self._of(target.size)
+        self.kernels.pack(self.copied(target), scratch.rgb)
+        with self.kernels.watch("fetch the picture"):
             cuda.download(scratch.rgb, scratch.here, stream)
         cuda.wait(stream)
         return scratch.here.copy()
+
+    def copied(self, target: gl.Target) -> DeviceArray:
+        """(H, W, 4) uint8 on the GPU: the colours of a target, until the next call of any method."""
+        scratch = self._of(target.size)
+        with self.kernels.watch("out of OpenGL"):
+            self._texture(target.texture).read(scratch.rgba, self.kernels.stream)
+        return scratch.rgba
+
+    def replace(self, target: gl.Target, picture: DeviceArray) -> None:
+        """Make (H, W, 4) uint8 on the GPU the colours of a target."""
+        with self.kernels.watch("into OpenGL"):
+            self._texture(target.texture).write(picture, self.kernels.stream)
 
     def forget(self) -> None:
         for shared in self._shared.values():

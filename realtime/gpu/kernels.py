@@ -1,10 +1,11 @@
-"""frame.cu, the constants it is compiled with, and how it is started. Never run on a GPU so far: see docs/gpu.md."""
+"""frame.cu and picture.cu, what they are compiled with, and how they are started. Never run on a GPU so far: see
+docs/gpu.md."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from realtime.analysis.landmarks import LIGHT, MOST_GAIN
 from realtime.analysis.one_euro import Strength
 from realtime.geometry.box import BOX_SCALE
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LEFT_EYE, RIGHT_EYE
+
+if TYPE_CHECKING:
+    from realtime.render import gl
+    from realtime.repair.tile import Square
 
 _STRENGTH = Strength()
 
@@ -36,6 +41,8 @@ FRAME = CudaSource(
     },
 )
 
+PICTURE = CudaSource(Path(__file__).with_name("picture.cu"), {})
+
 # the structs of frame.cu
 CUT = np.dtype([("matrix", "<f4", 6), ("out", "<u8"), ("size", "<i4"), ("planes", "<i4")])
 _STATE = [(name, "<f4", (KEYPOINTS, 2)) for name in ("points", "motion", "change")]
@@ -45,27 +52,40 @@ SEEN = np.dtype([("seen", "<f4", (KEYPOINTS, 2)), *_STATE])
 _THREADS = 256
 
 
-class FrameKernels:
-    """The kernels, loaded on the first GPU; all of them are started on one stream.
+class Kernels:
+    """Those of one source, loaded on the first GPU; all of them are started on one stream.
 
     Attributes:
         stream: the stream as a CUDA handle, for copies and networks in between.
     """
 
-    def __init__(self, fatbin: Path | None = None) -> None:
+    def __init__(self, source: CudaSource, fatbin: Path | None = None) -> None:
         """Load them; EngineError where pycuda, the driver, the GPU or the compiled file is missing or does not fit."""
-        self._module = KernelModule(FRAME, fatbin=fatbin)
-        self._cut = self._module.function("cut", "PiiP")
-        self._brighten = self._module.function("brighten", "Pi")
-        self._follow = self._module.function("follow", "PPPPPPPP")
-        self._unpack = self._module.function("unpack", "PPi")
-        self._pack = self._module.function("pack", "PPi")
+        self._module = KernelModule(source, fatbin=fatbin)
         self._stream = self._module.stream()
         self.stream = int(self._stream.handle)
 
     def watch(self, stage: str) -> AbstractContextManager[None]:
         """Entered round each stage on the stream; `bench gpu` puts its clock here."""
         return nullcontext()
+
+    def _start(self, doing: str, kernel: Any, blocks: tuple[int, int], threads: int, *arguments: Any) -> None:
+        with self.watch(doing), self._module.active(doing):
+            kernel.prepared_async_call(blocks, (threads, 1, 1), self._stream, *arguments)
+
+    def _start_for_all(self, doing: str, kernel: Any, pixels: int, *arguments: Any) -> None:
+        """A thread for each pixel."""
+        self._start(doing, kernel, (-(-pixels // _THREADS), 1), _THREADS, *arguments)
+
+
+class FrameKernels(Kernels):
+    """Of the analysis; arguments and errors as in `Kernels`."""
+
+    def __init__(self, fatbin: Path | None = None) -> None:
+        super().__init__(FRAME, fatbin)
+        self._cut = self._module.function("cut", "PiiP")
+        self._brighten = self._module.function("brighten", "Pi")
+        self._follow = self._module.function("follow", "PPPPPPPP")
 
     def cut(self, picture: DeviceArray, cuts: DeviceArray, size: int) -> None:
         """Start cutting crops.
@@ -104,18 +124,44 @@ class FrameKernels:
         pointers = [array.pointer for array in (*found, *fixed, before, after, *boxed)]
         self._start("follow faces", self._follow, (before.shape[0], 1), 32, *pointers)
 
-    def unpack(self, rgb: DeviceArray, rgba: DeviceArray) -> None:
-        """Start turning (H, W, 3) uint8 into (H, W, 4), opaque."""
-        self._repack("unpack a frame", self._unpack, rgb, rgba)
 
-    def pack(self, rgba: DeviceArray, rgb: DeviceArray) -> None:
-        """Start turning (H, W, 4) uint8 into (H, W, 3)."""
-        self._repack("pack a frame", self._pack, rgba, rgb)
+class PictureKernels(Kernels):
+    """Of the drawing; arguments and errors as in `Kernels`. Pictures are (H, W, 4) uint8 where nothing else is said."""
 
-    def _repack(self, doing: str, kernel: Any, given: DeviceArray, wanted: DeviceArray) -> None:
-        pixels = given.shape[0] * given.shape[1]
-        self._start(doing, kernel, (-(-pixels // _THREADS), 1), _THREADS, given.pointer, wanted.pointer, pixels)
+    def __init__(self, fatbin: Path | None = None) -> None:
+        super().__init__(PICTURE, fatbin)
+        self._unpack = self._module.function("unpack", "PPi")
+        self._pack = self._module.function("pack", "PPi")
+        self._shrink = self._module.function("shrink", "PiiiiiPi")
+        self._enlarge = self._module.function("enlarge", "PiPi")
+        self._add = self._module.function("add", "PiiiiiiiiPif")
 
-    def _start(self, doing: str, kernel: Any, blocks: tuple[int, int], threads: int, *arguments: Any) -> None:
-        with self.watch(doing), self._module.active(doing):
-            kernel.prepared_async_call(blocks, (threads, 1, 1), self._stream, *arguments)
+    def unpack(self, rgb: DeviceArray, picture: DeviceArray) -> None:
+        """Start making (H, W, 3) a picture, opaque."""
+        pixels = rgb.shape[0] * rgb.shape[1]
+        self._start_for_all("unpack a frame", self._unpack, pixels, rgb.pointer, picture.pointer, pixels)
+
+    def pack(self, picture: DeviceArray, rgb: DeviceArray) -> None:
+        """Start making (H, W, 3) of a picture."""
+        pixels = rgb.shape[0] * rgb.shape[1]
+        self._start_for_all("pack a frame", self._pack, pixels, picture.pointer, rgb.pointer, pixels)
+
+    def shrink(self, picture: DeviceArray, square: Square, tile: DeviceArray) -> None:
+        """Start making the tile (S, S, 4) of a square of a picture."""
+        height, width, _ = picture.shape
+        size, place = tile.shape[0], (square.x, square.y, square.side)
+        arguments = (picture.pointer, width, height, *place, tile.pointer, size)
+        self._start_for_all("read a tile", self._shrink, size * size, *arguments)
+
+    def enlarge(self, small: DeviceArray, large: DeviceArray) -> None:
+        """Start making (N·S, N·S, 4) of (S, S, 4), smoothly; N is odd."""
+        size, wide = small.shape[0], large.shape[0]
+        arguments = (small.pointer, size, large.pointer, wide // size)
+        self._start_for_all("enlarge a correction", self._enlarge, wide * wide, *arguments)
+
+    def add(self, picture: DeviceArray, square: Square, place: gl.Rectangle, change: DeviceArray, step: float) -> None:
+        """Start adding to x, y, width, height of a picture what the change (S, S, 4) of the square there is above 128,
+        times `step`."""
+        arguments = (picture.pointer, picture.shape[1], square.x, square.y, square.side, *place)
+        pixels = place[2] * place[3]
+        self._start_for_all("add a correction", self._add, pixels, *arguments, change.pointer, change.shape[0], step)

@@ -37,11 +37,12 @@ class Canvas:
     Attributes:
         limit: largest width and height of a picture.
         patches: the faces drawn since `begin`, in that order.
+        transfer: as given.
     """
 
     def __init__(self, split: Split | None = None, transfer: Transfer | None = None) -> None:
         self._split = split or Split("prepare")
-        self._transfer = transfer or HostTransfer()
+        self.transfer = transfer or HostTransfer()
         self._surfaces = Surfaces()
         self._picture = gl.Program("picture", "picture")
         self._exact_picture = gl.Program("picture", "picture", ("EXACT",))
@@ -65,6 +66,11 @@ class Canvas:
         return self._output.size
 
     @property
+    def output(self) -> gl.Target:
+        """What is drawn on, until a picture of another size begins."""
+        return self._output
+
+    @property
     def live(self) -> gl.Texture:
         """The picture as it came in."""
         return self._input.texture
@@ -73,19 +79,19 @@ class Canvas:
         """Start with (H, W, 3) uint8 RGB `pixels`, at most `limit` wide and high."""
         size = (pixels.shape[1], pixels.shape[0])
         if size != self._output.size:
-            self._transfer.forget()
+            self.transfer.forget()
             self._input.release()
             self._output.release()
             self._input, self._output = gl.Target(size), gl.Target(size, depth=True)
         self.patches.clear()
         with self.part("upload"):
-            self._transfer.send(pixels, self._input.texture)
+            self.transfer.send(pixels, self._input.texture)
             self._output.copy_from(self._input)
 
     def finish(self) -> Pixels:
         """(H, W, 3) uint8 RGB, the picture as it is now."""
         with self.part("readback"):
-            return self._transfer.fetch(self._output)
+            return self.transfer.fetch(self._output)
 
     def draw(self, patch: Patch) -> None:
         """Draw a face, layer upon layer."""
@@ -178,7 +184,7 @@ class Canvas:
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
-        self._transfer.release()
+        self.transfer.release()
         for held in (self._quad, self._points, self._meshes, self._surfaces):
             held.release()
         for program in (self._picture, self._exact_picture, self._paint):

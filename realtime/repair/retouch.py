@@ -27,7 +27,7 @@ from realtime.repair.tile import Square
 CHANNELS = 5  # red, green, blue, confidence, mask
 SIZES = {Level.FAST: 128, Level.FULL: 256}  # of a tile
 _LAYOUT = (2, 2, 1)  # position, layout uv, reach: see shaders/mask.vert
-_ENLARGED = 3
+ENLARGED = 3
 _EDGE = 1 / 32  # of a tile, over which the mask ends at the tile's edge
 
 
@@ -65,7 +65,7 @@ class Retouch:
         for tile, patch, square in zip(tiles, patches, squares, strict=True):
             belief = self._belief(patch, square, size)
             square.blank_outside(belief, frame)
-            colours = square.shrink(self._canvas.read(square.inside(frame)), frame, size)
+            colours = self._colours(square, size)
             tile[:3] = colours[..., :3].transpose(2, 0, 1)
             tile[3:] = belief.transpose(2, 0, 1)
         tiles /= 255
@@ -90,12 +90,8 @@ class Retouch:
         right = int(min(np.ceil(square.x + (columns[-1] + 1) * scale), width))
         bottom = int(min(np.ceil(square.y + (rows[-1] + 1) * scale), height))
         place = (left, top, right - left, bottom - top)
-        packed, unit = _packed(correction, mask)
-        large = cv2.resize(packed, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
-        change = large[top - square.y : bottom - square.y, left - square.x : right - square.x]
-        step = strength * unit
-        # where the change is 128 the sum is the very pixel
-        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
+        levels, unit = _levels(correction, mask)
+        self._blend(square, place, levels, strength * unit)
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
@@ -103,6 +99,20 @@ class Retouch:
             program.release()
         for held in (self._regions, self._tile, self._surroundings):
             held.release()
+
+    def _colours(self, square: Square, size: int) -> Pixels:
+        """(size, size, 4) uint8: the picture as it is now in the square."""
+        frame = self._canvas.size
+        return square.shrink(self._canvas.read(square.inside(frame)), frame, size)
+
+    def _blend(self, square: Square, place: gl.Rectangle, levels: Pixels, step: float) -> None:
+        """Add (size, size, 4) `levels` of the square to x, y, width, height of the picture: what they are above 128,
+        times `step`."""
+        x, y, width, height = place
+        large = cv2.resize(enlarged(levels), (square.side, square.side), interpolation=cv2.INTER_LINEAR)
+        change = large[y - square.y :, x - square.x :][:height, :width]
+        # where the change is 128 the sum is the very pixel
+        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
 
     def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
         """(size, size, 2) uint8 confidence and mask in the square."""
@@ -150,21 +160,25 @@ def _changeable() -> tuple[Floats, NDArray[np.int32]]:
     return reach, triangles[np.argsort(-depth[triangles].mean(axis=1), kind="stable")]
 
 
-def _packed(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
-    """A correction under a mask, enlarged threefold and smoothly; the rest of the way is linear.
+def _levels(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
+    """A correction under a mask, in bytes.
 
     Enlarging reaches further than a pixel of the tile: the mask is drawn in by one, so that nothing outside of it
     changes.
 
     Returns:
-        (h, w, 4) uint8, 128 where nothing changes: bytes are enlarged and added several times as fast as numbers, and
-        shared out over what the correction needs, they are enough.
+        (size, size, 4) uint8, 128 where nothing changes: bytes are enlarged and added several times as fast as numbers,
+        and shared out over what the correction needs, they are enough.
         How many levels of 255 a step of these stands for.
     """
     change = correction * cv2.erode(mask, np.ones((3, 3), np.uint8))
     largest = max(float(np.abs(change).max()), 1 / 255)
     levels = np.round(change * (127 / largest) + 128).astype(np.uint8)
-    small = np.dstack([*levels, np.full(mask.shape, 128, np.uint8)])
-    size = (_ENLARGED * mask.shape[1], _ENLARGED * mask.shape[0])
-    large = cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), (_ENLARGED, _ENLARGED))
-    return np.asarray(large, np.uint8), largest * 255 / 127
+    return np.dstack([*levels, np.full(mask.shape, 128, np.uint8)]), largest * 255 / 127
+
+
+def enlarged(levels: Pixels) -> Pixels:
+    """A (S, S, 4) picture enlarged threefold and smoothly; the rest of the way is linear."""
+    side = ENLARGED * len(levels)
+    large = cv2.blur(cv2.resize(levels, (side, side), interpolation=cv2.INTER_LINEAR), (ENLARGED, ENLARGED))
+    return np.asarray(large, np.uint8)

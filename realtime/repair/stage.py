@@ -48,13 +48,19 @@ class Repair:
     Args:
         options: what is asked for.
         tell: gets one sentence where something is wrong; the frames go on without repair.
+        retouch: makes what reads tiles from a canvas and adds corrections to it.
 
     Attributes:
         status: replaced with every frame; may be read from any thread.
     """
 
-    def __init__(self, options: RepairOptions, tell: Callable[[str], None] = print) -> None:
-        self._options, self._tell = options, tell
+    def __init__(
+        self,
+        options: RepairOptions,
+        tell: Callable[[str], None] = print,
+        retouch: Callable[[Canvas], Retouch] = Retouch,
+    ) -> None:
+        self._options, self._tell, self._make_retouch = options, tell, retouch
         self._networks = load_networks(options, tell)
         self._pace = Pace((Level.OFF, *self._networks))
         self._on = False
@@ -70,7 +76,7 @@ class Repair:
 
     def open(self, canvas: Canvas) -> None:
         """Get ready to work on a canvas, on its thread."""
-        self._canvas, self._retouch = canvas, Retouch(canvas)
+        self._canvas, self._retouch = canvas, self._make_retouch(canvas)
 
     def judge(self, draw: Callable[[], None]) -> None:
         """Find out whether there is time for a repair, where nobody decided: `draw` puts a usual face on the canvas.

@@ -67,8 +67,8 @@ class Driver:
     Error = Error
     device_attribute = SimpleNamespace(MULTIPROCESSOR_COUNT="processors")
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self.library = library
+    def __init__(self, *libraries: ctypes.CDLL) -> None:
+        self.libraries = libraries
         self.memory: list[np.ndarray] = []
         self.pushed = 0
         self.launches: list[tuple[str, tuple[int, ...], tuple[Any, ...]]] = []
@@ -141,7 +141,7 @@ class Function:
     """As pycuda.driver.Function."""
 
     def __init__(self, driver: Driver, name: str) -> None:
-        assert hasattr(driver.library, f"launch_{name}")
+        (self._library,) = (library for library in driver.libraries if hasattr(library, f"launch_{name}"))
         self._driver, self._name = driver, name
 
     def prepare(self, types: str) -> None:
@@ -157,4 +157,4 @@ class Function:
         self._driver.launches.append((self._name, grid, arguments))
         self._driver.shared.append(shared_size)
         values = [kind(value) for kind, value in zip(self._types, arguments, strict=True)]
-        start(self._driver.library, self._name, grid, block[0], values)
+        start(self._library, self._name, grid, block[0], values)

@@ -88,7 +88,7 @@ def test_with_a_gpu_the_kernels_are_compiled_too(
     assert build_engines.main(options) == 0
     assert options.cache is not None
     out = capsys.readouterr().out
-    for name in ("lstsq", "frame"):
+    for name in ("lstsq", "frame", "picture"):
         assert f"{name}.cu, for Some GPU: {options.cache / name}.fatbin" in out
 
     def refused(source: CudaSource, folder: Path) -> Path:

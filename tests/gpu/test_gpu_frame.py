@@ -1,4 +1,4 @@
-"""Frames on a real GPU: the table of frame.cu, and the analysis beside that of the CPU."""
+"""Frames on a real GPU: the tables of frame.cu and picture.cu, and the analysis beside that of the CPU."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frame_table import FrameTable
+from picture_table import PictureTable
 
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
-from realtime.gpu.kernels import FRAME, FrameKernels
+from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
 from realtime.sources import Demo
 
 
@@ -20,7 +21,16 @@ def kernels(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> FrameKernels:
     return FrameKernels(FRAME.build(tmp_path_factory.mktemp("frame")))
 
 
-class TestGpu(FrameTable):
+@pytest.fixture(scope="module")
+def picture_kernels(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> PictureKernels:
+    return PictureKernels(PICTURE.build(tmp_path_factory.mktemp("picture")))
+
+
+class TestFrame(FrameTable):
+    pass
+
+
+class TestPicture(PictureTable):
     pass
 
 

@@ -14,15 +14,17 @@ import torch
 import engines
 from engines.runtime import cuda
 from engines.runtime.torch import TorchEngine
-from realtime.gpu.kernels import FRAME, FrameKernels
+from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """frame.cu, compiled for the CPU."""
-    return compile_for_cpu(FRAME, ["cut", "brighten", "follow", "pack", "unpack"], tmp_path_factory.mktemp("frame"))
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, ...]:
+    """frame.cu and picture.cu, compiled for the CPU."""
+    folder = tmp_path_factory.mktemp("kernels")
+    of_frame, of_picture = ["cut", "brighten", "follow"], ["unpack", "pack", "shrink", "enlarge", "add"]
+    return compile_for_cpu(FRAME, of_frame, folder), compile_for_cpu(PICTURE, of_picture, folder)
 
 
 @pytest.fixture
@@ -34,19 +36,29 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> CudaRuntime:
 
 
 @pytest.fixture
-def driver(library: ctypes.CDLL, runtime: CudaRuntime, monkeypatch: pytest.MonkeyPatch) -> Driver:
+def driver(libraries: tuple[ctypes.CDLL, ...], runtime: CudaRuntime, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """pycuda; its streams are those of the runtime."""
     runtime.cudaStreamCreateWithFlags(0)
-    return Driver(library).installed(monkeypatch)
+    return Driver(*libraries).installed(monkeypatch)
 
 
 @pytest.fixture
-def kernels(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameKernels:
-    """The kernels, from a cache that says it has them."""
+def compiled(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that says it has the kernels."""
     monkeypatch.setenv("FACET_CACHE", str(tmp_path))
-    FRAME.fatbin().parent.mkdir()
-    FRAME.fatbin().touch()
+    for source in (FRAME, PICTURE):
+        source.fatbin().parent.mkdir()
+        source.fatbin().touch()
+
+
+@pytest.fixture
+def kernels(compiled: None) -> FrameKernels:
     return FrameKernels()
+
+
+@pytest.fixture
+def picture_kernels(compiled: None) -> PictureKernels:
+    return PictureKernels()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bench.gpu import LoopOptions
 from bench.gpu_loop import loop_tables, measure_loop
 from engines.runtime import cuda
 from realtime.controls import Mode
-from realtime.gpu.kernels import FrameKernels
+from realtime.gpu.kernels import Kernels
 from realtime.sources.demo import portraits
 from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
 
@@ -47,4 +47,4 @@ def test_both_ways_are_measured(torch_on_cpu: None, monkeypatch: pytest.MonkeyPa
     console = Console(record=True, width=200)
     console.print(*loop_tables(report, "torch"))
     assert "MB down a frame" in console.export_text()
-    assert FrameKernels.watch.__name__ == "watch", "the clock is gone afterwards"
+    assert Kernels.watch.__name__ == "watch", "the clock is gone afterwards"

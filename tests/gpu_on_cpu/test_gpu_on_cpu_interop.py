@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
+from faces_making import frame_of, portrait, posed_face
 from OpenGL import GL
 
 from engines.runtime import cuda
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
-from realtime.backend import open_backend
+from realtime.backend import HostBackend, open_backend
 from realtime.controls import Mode, Settings
+from realtime.effects.rotate import Rotate
 from realtime.frame import Frame
 from realtime.gpu.backend import GpuBackend
 from realtime.gpu.interop import InteropTransfer
+from realtime.gpu.retouch import DeviceRetouch
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
 from realtime.render.transfer import BufferTransfer
 from realtime.renderer import Renderer, RenderOptions
+from realtime.repair.tile import Square
 from realtime.sources.demo import portraits
 from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
 
@@ -116,3 +121,42 @@ def test_where_opengl_is_elsewhere_frames_take_another_way(
     assert drawn(canvas, pixels)[3, 4].tolist() == [255, 0, 0]
     canvas.release()
     assert GL.glGetError() == GL.GL_NO_ERROR
+
+
+def test_faces_are_repaired_as_by_the_processor(
+    context: Context, backend: GpuBackend, runtime: GlRuntime, rng: np.random.Generator
+) -> None:
+    """The same tiles, the same picture with the same correction in it, to the rounding; and what is outside of the mask
+    stays as it was, bit by bit. Of the frame only tiles leave the GPU."""
+    face = posed_face(size=40.0)
+    pixels = portrait(face.points, (320, 240))
+    correction = rng.uniform(-0.2, 0.2, (3, 128, 128)).astype(np.float32)
+    seen, before, after = [], [], []
+    for each in (backend, HostBackend()):
+        canvas = Canvas(transfer=each.transfer())
+        retouch, effect = each.retouch(canvas), Rotate()
+        assert isinstance(retouch, DeviceRetouch) == (each is backend)
+        canvas.begin(pixels)
+        effect.draw(canvas, frame_of(pixels), (face,), Settings(Mode.ROTATE, yaw=20))
+        (patch,) = canvas.patches
+        square = Square.around(patch.face_points)
+        before.append(canvas.finish())
+        fetched = runtime.bytes_fetched
+        seen.append(retouch.read([patch], [square], 128)[0])
+        retouch.add(square, correction, seen[-1][4])
+        assert runtime.bytes_fetched - fetched == (128 * 128 * 4 if each is backend else 0)
+        after.append(canvas.finish())
+        retouch.release()
+        canvas.release()
+    assert np.abs(seen[0] - seen[1]).max() <= 2 / 255 + 1e-6
+    np.testing.assert_array_equal(before[0], before[1])
+    off = np.abs(after[0].astype(int) - after[1])
+    assert off.max() <= 2
+    assert off.mean() < 0.05
+    changed = (after[0] != before[0]).any(axis=2)
+    assert changed.mean() > 0.05
+    x, y, width, height = square.inside((320, 240))
+    mask = cv2.resize(seen[0][4], (square.side, square.side), interpolation=cv2.INTER_LINEAR)
+    outside = np.ones(changed.shape, bool)
+    outside[y : y + height, x : x + width] = mask[y - square.y :, x - square.x :][:height, :width] == 0
+    assert not changed[outside].any()

@@ -1,16 +1,21 @@
-"""frame.cu as the C++ it nearly is, beside the CPU's own stages."""
+"""frame.cu and picture.cu as the C++ they nearly are, beside the CPU's own stages."""
 
 from __future__ import annotations
 
 import pytest
 from frame_table import FrameTable
+from picture_table import PictureTable
 
 from engines.errors import EngineError
 from realtime.gpu.kernels import FrameKernels
 from tests.engines.cuda_on_cpu import Driver
 
 
-class TestSource(FrameTable):
+class TestFrame(FrameTable):
+    pass
+
+
+class TestPicture(PictureTable):
     pass
 
 
