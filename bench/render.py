@@ -1,6 +1,6 @@
 """The render stage alone: its parts back to back, and after pauses as a live source makes them.
 
-python -m bench render [--pause-ms 20] [--mode swap] [--json]
+python -m bench render [--pause-ms 20] [--mode swap] [--repair fast] [--json]
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from realtime.controls import Mode, Settings
 from realtime.frame import Face, Frame
 from realtime.people import demo_people
 from realtime.renderer import Renderer, RenderOptions
+from realtime.repair.networks import RepairOptions
+from realtime.repair.pace import Level
+from realtime.repair.stage import Repair
 from realtime.timing import Timings
 
 PROCESSOR = "processor time"
@@ -36,6 +39,8 @@ class Options:
     """How long the thread sleeps before each frame in the second column."""
     mode: Annotated[Mode, tyro.conf.EnumChoicesFromValues] = Mode.SWAP
     """What is done with the face."""
+    repair: Annotated[Level, tyro.conf.EnumChoicesFromValues] = Level.OFF
+    """How it is repaired."""
     json: bool = False
     """End with one line of JSON."""
 
@@ -47,7 +52,8 @@ def run(options: Options) -> None:
         people = demo_people(analyser)[1:]
         frames = [Frame(pixels, index, index / 30, 0.0) for index, pixels in enumerate(pictures[: len(pictures) // 2])]
         analysed = [(frame, analyser.analyse(frame)) for frame in frames]
-    renderer = Renderer(RenderOptions(people=people))
+    repair = Repair(RepairOptions(options.repair, threads=1)) if options.repair is not Level.OFF else None
+    renderer = Renderer(RenderOptions(people=people), repair)
     renderer.open()
     columns = {
         "back to back": _drawn(renderer, analysed, options, 0.0),
