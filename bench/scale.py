@@ -24,6 +24,7 @@ from rich.table import Table
 from bench.loop import SIZE
 from bench.machine import machine
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.backend import open_backend
 from realtime.controls import Mode, Settings
 from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pixels
@@ -77,9 +78,9 @@ def measured(options: Options, count: int, start: Any = None) -> dict[str, Any]:
     """One loop over frames with `count` faces, its stages one after the other: milliseconds by stage, and frames per
     second. `start` is a barrier that is waited for before what counts."""
     threads = network_threads(options.threads)
-    wanted = AnalysisOptions(max_faces=count, live=True, threads=threads, device=options.runtime)
-    with open_analyser(wanted) as analyser:
-        renderer = Renderer(RenderOptions(people=demo_people(analyser)))
+    backend = open_backend(options.runtime, threads)
+    with open_analyser(AnalysisOptions(max_faces=count, live=True), backend) as analyser:
+        renderer = Renderer(RenderOptions(people=demo_people(analyser)), transfer=backend.transfer)
         renderer.open()
         timings, settings, seen = Timings(), Settings(options.mode), 0
         began = 0.0

@@ -14,3 +14,9 @@ class FacetError(Exception):
 
 class EngineError(FacetError):
     """A network or runtime cannot be loaded, or was called with the wrong shapes."""
+
+
+class GpuError(EngineError):
+    """A GPU that was in use failed, has no more memory, or is gone."""
+
+    exit_code = 3

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import cache_folder
-from engines.errors import EngineError
+from engines.errors import EngineError, GpuError
 
 # machine code for these; other cards from 8.0 on translate the file's PTX when they first load it
 TARGETS = (80, 86, 89, 90, 100, 120)
@@ -107,7 +107,9 @@ class KernelModule:
         except self.driver.Error as error:
             raise EngineError(f"CUDA cannot use GPU {device}: {error}.") from error
         self.processors = int(gpu.get_attribute(self.driver.device_attribute.MULTIPROCESSOR_COUNT))
-        with self.active(f"load {path}, which may be damaged or for another GPU, so delete and recompile it"):
+        with self.active(
+            f"load {path}, which may be damaged or for another GPU, so delete and recompile it", EngineError
+        ):
             self._module = self.driver.module_from_file(str(path))
 
     def function(self, name: str, types: str) -> Any:
@@ -116,7 +118,7 @@ class KernelModule:
         Raises:
             EngineError: the file has no such kernel.
         """
-        with self.active(f"find the kernel {name}"):
+        with self.active(f"find the kernel {name}", EngineError):
             function = self._module.get_function(name)
             function.prepare(types)
         return function
@@ -127,7 +129,7 @@ class KernelModule:
             return self.driver.Stream()
 
     @contextmanager
-    def active(self, doing: str) -> Iterator[None]:
+    def active(self, doing: str, family: type[EngineError] = GpuError) -> Iterator[None]:
         """The device's context on this thread, and its errors in the family of ours: the GPU could not do that."""
         try:
             self._context.push()
@@ -136,7 +138,7 @@ class KernelModule:
             finally:
                 self.driver.Context.pop()
         except self.driver.Error as error:
-            raise EngineError(f"The GPU could not {doing}: {error}.") from error
+            raise family(f"The GPU could not {doing}: {error}.") from error
 
 
 def find_nvcc() -> Path | None:

@@ -1,6 +1,6 @@
 """CUDA memory, streams and graphs through NVIDIA's own binding (cuda-python), on the primary context.
 
-Only what an engine needs. Errors are `EngineError`; imported late, for machines without a GPU.
+Only what an engine needs. Errors are `GpuError`; imported late, for machines without a GPU.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from cuda.bindings import runtime as runtime
 
-from engines.errors import EngineError
+from engines.errors import GpuError
 from engines.runtime.base import Array, DeviceArray
 
 
@@ -86,9 +86,9 @@ def replay(graph: int, stream: int) -> None:
 
 
 def done(result: tuple[Any, ...], doing: str) -> Any:
-    """The value of a call of `runtime`; EngineError where it failed: the GPU could not do that."""
+    """The value of a call of `runtime`; GpuError where it failed: the GPU could not do that."""
     error, *values = result
     if error != runtime.cudaError_t.cudaSuccess:
         name = runtime.cudaGetErrorString(error)[1].decode()
-        raise EngineError(f"The GPU could not {doing}: {name}.")
+        raise GpuError(f"The GPU could not {doing}: {name}.")
     return values[0] if values else None

@@ -83,8 +83,9 @@ def test_a_gpu_lost_in_the_middle_is_one_sentence(torch_on_cpu: None, driver: Dr
         frames = list(moving(3))
         analyser.analyse(frames[0])
         driver.broken = "launch"
-        with pytest.raises(EngineError, match=r"^The GPU could not cut crops: launch failed"):
+        with pytest.raises(EngineError, match=r"^The GPU could not cut crops: launch failed") as caught:
             analyser.analyse(frames[1])
+    assert caught.value.exit_code == 3
 
 
 def test_without_its_packages_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
