@@ -56,7 +56,7 @@ def _measured(
     backend: Backend, pictures: list[Pixels], people: tuple[Person, ...], way: str, options: LoopOptions
 ) -> dict[str, Any]:
     host, events, bus = Timings(), Events(), Bus()
-    repair = Repair(RepairOptions(Level(options.repair), device=options.runtime), retouch=backend.retouch)
+    repair = Repair(RepairOptions(Level(options.repair), device=options.runtime), mender=backend.mender)
     settings = Settings(options.mode, repair=options.repair != "off")
     with ExitStack() as stack:
         analyser = stack.enter_context(open_analyser(AnalysisOptions(live=True, occlusion=lambda: True), backend))

@@ -17,7 +17,7 @@ from realtime.analysis.occlusion import OcclusionNet
 if TYPE_CHECKING:  # who only analyses needs no OpenGL
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
-    from realtime.repair.retouch import Retouch
+    from realtime.repair.mend import Mender
 
 GPU_RUNTIMES = ("tensorrt", "torch")  # of `engines.load`
 
@@ -37,11 +37,11 @@ class Backend(ABC):
     def transfer(self) -> Transfer:
         """What carries frames into OpenGL and out of it; made on the thread that draws, its context current."""
 
-    def retouch(self, canvas: Canvas) -> Retouch:
-        """What reads tiles from a canvas, whose transfer is of this backend, and adds corrections to it."""
-        from realtime.repair.retouch import Retouch
+    def mender(self, canvas: Canvas) -> Mender:
+        """What repairs faces on a canvas, whose transfer is of this backend."""
+        from realtime.repair.mend import Mender
 
-        return Retouch(canvas)
+        return Mender(canvas)
 
 
 class HostBackend(Backend):

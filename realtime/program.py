@@ -142,7 +142,7 @@ def _open_repair(options: Options, source: Source, backend: Backend) -> Repair:
             device=options.performance.runtime,
         ),
         say,
-        backend.retouch,
+        backend.mender,
     )
 
 

@@ -81,6 +81,10 @@ class DeviceArray:
         """Its size."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
+    def item(self, place: int) -> DeviceArray:
+        """What lies at a place along the first axis, from 0."""
+        return DeviceArray(self.pointer + place * self.nbytes // self.shape[0], self.shape[1:], self.dtype)
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.pointer, False), "version": 3}

@@ -14,7 +14,7 @@ from realtime.gpu.pictures import Pictures
 if TYPE_CHECKING:
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
-    from realtime.repair.retouch import Retouch
+    from realtime.repair.mend import Mender
 
 
 class GpuBackend(Backend):
@@ -53,10 +53,10 @@ class GpuBackend(Backend):
             self._tell(f"Frames go through the host's memory between CUDA and OpenGL: {error}")
             return BufferTransfer(str(error))
 
-    def retouch(self, canvas: Canvas) -> Retouch:
+    def mender(self, canvas: Canvas) -> Mender:
         from realtime.gpu.interop import InteropTransfer
-        from realtime.gpu.retouch import DeviceRetouch
+        from realtime.gpu.mend import DeviceMender
 
         if isinstance(canvas.transfer, InteropTransfer):
-            return DeviceRetouch(canvas, canvas.transfer)
-        return super().retouch(canvas)
+            return DeviceMender(canvas, canvas.transfer)
+        return super().mender(canvas)

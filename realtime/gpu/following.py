@@ -159,5 +159,5 @@ def write_cuts(rows: Array, crops: Sequence[Crop], out: DeviceArray) -> None:
     _, planes, size, _ = out.shape
     for place, (row, crop) in enumerate(zip(rows, crops, strict=True)):
         row["matrix"] = crop.matrix.ravel()
-        row["out"] = out.pointer + place * out.nbytes // out.shape[0]
+        row["out"] = out.item(place).pointer
         row["size"], row["planes"] = size, planes

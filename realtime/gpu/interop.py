@@ -123,21 +123,20 @@ class InteropTransfer(Transfer):
 
     def fetch(self, target: gl.Target) -> Pixels:
         stream, scratch = self.kernels.stream, self._of(target.size)
-        self.kernels.pack(self.copied(target), scratch.rgb)
+        self.copy(target, scratch.rgba)
+        self.kernels.pack(scratch.rgba, scratch.rgb)
         with self.kernels.watch("fetch the picture"):
             cuda.download(scratch.rgb, scratch.here, stream)
         cuda.wait(stream)
         return scratch.here.copy()
 
-    def copied(self, target: gl.Target) -> DeviceArray:
-        """(H, W, 4) uint8 on the GPU: the colours of a target, until the next call of any method."""
-        scratch = self._of(target.size)
+    def copy(self, target: gl.Target, picture: DeviceArray) -> None:
+        """Start copying the colours of a target to (H, W, 4) uint8 on the GPU."""
         with self.kernels.watch("out of OpenGL"):
-            self._texture(target.texture).read(scratch.rgba, self.kernels.stream)
-        return scratch.rgba
+            self._texture(target.texture).read(picture, self.kernels.stream)
 
     def replace(self, target: gl.Target, picture: DeviceArray) -> None:
-        """Make (H, W, 4) uint8 on the GPU the colours of a target."""
+        """Start making (H, W, 4) uint8 on the GPU the colours of a target."""
         with self.kernels.watch("into OpenGL"):
             self._texture(target.texture).write(picture, self.kernels.stream)
 

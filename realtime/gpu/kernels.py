@@ -17,7 +17,6 @@ from realtime.geometry.box import BOX_SCALE
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LEFT_EYE, RIGHT_EYE
 
 if TYPE_CHECKING:
-    from realtime.render import gl
     from realtime.repair.tile import Square
 
 _STRENGTH = Strength()
@@ -132,9 +131,11 @@ class PictureKernels(Kernels):
         super().__init__(PICTURE, fatbin)
         self._unpack = self._module.function("unpack", "PPi")
         self._pack = self._module.function("pack", "PPi")
-        self._shrink = self._module.function("shrink", "PiiiiiPi")
+        self._show = self._module.function("show", "PiiiiiPPiiiiiP")
+        self._steady = self._module.function("steady", "PPPPifffffffP")
+        self._change = self._module.function("change", "PPPi")
         self._enlarge = self._module.function("enlarge", "PiPi")
-        self._add = self._module.function("add", "PiiiiiiiiPif")
+        self._add = self._module.function("add", "PiiiiiiiiPifP")
 
     def unpack(self, rgb: DeviceArray, picture: DeviceArray) -> None:
         """Start making (H, W, 3) a picture, opaque."""
@@ -146,22 +147,60 @@ class PictureKernels(Kernels):
         pixels = rgb.shape[0] * rgb.shape[1]
         self._start_for_all("pack a frame", self._pack, pixels, picture.pointer, rgb.pointer, pixels)
 
-    def shrink(self, picture: DeviceArray, square: Square, tile: DeviceArray) -> None:
-        """Start making the tile (S, S, 4) of a square of a picture."""
-        height, width, _ = picture.shape
-        size, place = tile.shape[0], (square.x, square.y, square.side)
-        arguments = (picture.pointer, width, height, *place, tile.pointer, size)
-        self._start_for_all("read a tile", self._shrink, size * size, *arguments)
+    def show(
+        self, picture: DeviceArray, square: Square, belief: DeviceArray, planes: DeviceArray, shown: DeviceArray
+    ) -> None:
+        """Start making what a repair network is shown, (5, S, S) float32, of a square of a picture and the (S, S, 4)
+        uint8 belief drawn of it; `shown`, an int32, becomes 1 where there is any confidence."""
+        (height, width, _), size = picture.shape, belief.shape[0]
+        inside = square.part_inside((width, height), size)
+        arguments = (picture.pointer, width, height, square.x, square.y, square.side, belief.pointer, planes.pointer)
+        self._start_for_all("read a tile", self._show, size * size, *arguments, size, *inside, shown.pointer)
+
+    def steady(
+        self,
+        planes: DeviceArray,
+        repaired: DeviceArray,
+        before: DeviceArray | None,
+        now: DeviceArray,
+        back: np.ndarray,
+        share: float,
+        odd: DeviceArray,
+    ) -> None:
+        """Start making the running mean of corrections, (S, S, 4) float32.
+
+        Args:
+            planes: as shown to the network.
+            repaired: (3, S, S) float32, what it gave.
+            before: the mean up to now, None at the start.
+            now: to be written.
+            back: (2, 3) from places of this tile to those of the tile before.
+            share: of what is new.
+            odd: an int32 that becomes 1 where the network gave no number.
+        """
+        size = now.shape[0]
+        pointers = (planes.pointer, repaired.pointer, 0 if before is None else before.pointer, now.pointer)
+        numbers = (*map(float, back.ravel()), share, odd.pointer)
+        self._start_for_all("steady a correction", self._steady, size * size, *pointers, size, *numbers)
+
+    def change(self, mean: DeviceArray, planes: DeviceArray, change: DeviceArray) -> None:
+        """Start making the (S, S, 4) float32 correction under the mask of `planes` from a running mean."""
+        size = mean.shape[0]
+        arguments = (mean.pointer, planes.pointer, change.pointer, size)
+        self._start_for_all("mask a correction", self._change, size * size, *arguments)
 
     def enlarge(self, small: DeviceArray, large: DeviceArray) -> None:
-        """Start making (N·S, N·S, 4) of (S, S, 4), smoothly; N is odd."""
+        """Start making (N·S, N·S, 4) of (S, S, 4) float32, smoothly; N is odd."""
         size, wide = small.shape[0], large.shape[0]
         arguments = (small.pointer, size, large.pointer, wide // size)
         self._start_for_all("enlarge a correction", self._enlarge, wide * wide, *arguments)
 
-    def add(self, picture: DeviceArray, square: Square, place: gl.Rectangle, change: DeviceArray, step: float) -> None:
-        """Start adding to x, y, width, height of a picture what the change (S, S, 4) of the square there is above 128,
-        times `step`."""
-        arguments = (picture.pointer, picture.shape[1], square.x, square.y, square.side, *place)
+    def add(
+        self, picture: DeviceArray, square: Square, change: DeviceArray, strength: float, shown: DeviceArray
+    ) -> None:
+        """Start adding the change (S, S, 4) of a square to a picture, unless `shown` is 0."""
+        height, width, _ = picture.shape
+        place = square.inside((width, height))
+        arguments = (picture.pointer, width, square.x, square.y, square.side, *place, change.pointer, change.shape[0])
         pixels = place[2] * place[3]
-        self._start_for_all("add a correction", self._add, pixels, *arguments, change.pointer, change.shape[0], step)
+        self._start_for_all("add a correction", self._add, pixels, *arguments, strength, shown.pointer)

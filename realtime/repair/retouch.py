@@ -63,9 +63,9 @@ class Retouch:
         frame = self._canvas.size
         tiles = np.empty((len(squares), CHANNELS, size, size), np.float32)
         for tile, patch, square in zip(tiles, patches, squares, strict=True):
-            belief = self._belief(patch, square, size)
+            belief = self.draw_belief(patch, square, size).read()[..., :2].copy()
             square.blank_outside(belief, frame)
-            colours = self._colours(square, size)
+            colours = square.shrink(self._canvas.read(square.inside(frame)), frame, size)
             tile[:3] = colours[..., :3].transpose(2, 0, 1)
             tile[3:] = belief.transpose(2, 0, 1)
         tiles /= 255
@@ -90,8 +90,12 @@ class Retouch:
         right = int(min(np.ceil(square.x + (columns[-1] + 1) * scale), width))
         bottom = int(min(np.ceil(square.y + (rows[-1] + 1) * scale), height))
         place = (left, top, right - left, bottom - top)
-        levels, unit = _levels(correction, mask)
-        self._blend(square, place, levels, strength * unit)
+        packed, unit = _packed(correction, mask)
+        large = cv2.resize(packed, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
+        change = large[top - square.y : bottom - square.y, left - square.x : right - square.x]
+        step = strength * unit
+        # where the change is 128 the sum is the very pixel
+        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
@@ -100,22 +104,8 @@ class Retouch:
         for held in (self._regions, self._tile, self._surroundings):
             held.release()
 
-    def _colours(self, square: Square, size: int) -> Pixels:
-        """(size, size, 4) uint8: the picture as it is now in the square."""
-        frame = self._canvas.size
-        return square.shrink(self._canvas.read(square.inside(frame)), frame, size)
-
-    def _blend(self, square: Square, place: gl.Rectangle, levels: Pixels, step: float) -> None:
-        """Add (size, size, 4) `levels` of the square to x, y, width, height of the picture: what they are above 128,
-        times `step`."""
-        x, y, width, height = place
-        large = cv2.resize(enlarged(levels), (square.side, square.side), interpolation=cv2.INTER_LINEAR)
-        change = large[y - square.y :, x - square.x :][:height, :width]
-        # where the change is 128 the sum is the very pixel
-        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
-
-    def _belief(self, patch: Patch, square: Square, size: int) -> NDArray[np.uint8]:
-        """(size, size, 2) uint8 confidence and mask in the square."""
+    def draw_belief(self, patch: Patch, square: Square, size: int) -> gl.Target:
+        """Draw confidence and mask in the square: red and green of a target of `size`, which the next call reuses."""
         if self._tile.size != (size, size):
             self._tile.release()
             self._tile = gl.Target((size, size), depth=True)
@@ -138,7 +128,7 @@ class Retouch:
         with gl.backs_removed():
             self._surroundings.draw(np.column_stack([patch.position, self._fixed]))
         GL.glColorMask(True, True, True, True)
-        return self._tile.read()[..., :2].copy()
+        return self._tile
 
 
 @cache
@@ -160,25 +150,21 @@ def _changeable() -> tuple[Floats, NDArray[np.int32]]:
     return reach, triangles[np.argsort(-depth[triangles].mean(axis=1), kind="stable")]
 
 
-def _levels(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
-    """A correction under a mask, in bytes.
+def _packed(correction: Floats, mask: Floats) -> tuple[Pixels, float]:
+    """A correction under a mask, enlarged threefold and smoothly; the rest of the way is linear.
 
     Enlarging reaches further than a pixel of the tile: the mask is drawn in by one, so that nothing outside of it
     changes.
 
     Returns:
-        (size, size, 4) uint8, 128 where nothing changes: bytes are enlarged and added several times as fast as numbers,
-        and shared out over what the correction needs, they are enough.
+        (h, w, 4) uint8, 128 where nothing changes: bytes are enlarged and added several times as fast as numbers, and
+        shared out over what the correction needs, they are enough.
         How many levels of 255 a step of these stands for.
     """
     change = correction * cv2.erode(mask, np.ones((3, 3), np.uint8))
     largest = max(float(np.abs(change).max()), 1 / 255)
     levels = np.round(change * (127 / largest) + 128).astype(np.uint8)
-    return np.dstack([*levels, np.full(mask.shape, 128, np.uint8)]), largest * 255 / 127
-
-
-def enlarged(levels: Pixels) -> Pixels:
-    """A (S, S, 4) picture enlarged threefold and smoothly; the rest of the way is linear."""
-    side = ENLARGED * len(levels)
-    large = cv2.blur(cv2.resize(levels, (side, side), interpolation=cv2.INTER_LINEAR), (ENLARGED, ENLARGED))
-    return np.asarray(large, np.uint8)
+    small = np.dstack([*levels, np.full(mask.shape, 128, np.uint8)])
+    size = (ENLARGED * mask.shape[1], ENLARGED * mask.shape[0])
+    large = cv2.blur(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), (ENLARGED, ENLARGED))
+    return np.asarray(large, np.uint8), largest * 255 / 127

@@ -11,10 +11,10 @@ from engines import EngineError
 from realtime.frame import Frame
 from realtime.render.canvas import Canvas
 from realtime.render.surface import Patch
+from realtime.repair.mend import Mender
 from realtime.repair.networks import RepairOptions, load_networks
 from realtime.repair.pace import Level, Pace, holds, median_seconds
-from realtime.repair.retouch import SIZES, Retouch
-from realtime.repair.steady import Steadied
+from realtime.repair.retouch import SIZES
 from realtime.repair.tile import Square
 
 _FADE_S = 0.3  # from off to on and back
@@ -48,7 +48,7 @@ class Repair:
     Args:
         options: what is asked for.
         tell: gets one sentence where something is wrong; the frames go on without repair.
-        retouch: makes what reads tiles from a canvas and adds corrections to it.
+        mender: makes what repairs faces on a canvas.
 
     Attributes:
         status: replaced with every frame; may be read from any thread.
@@ -58,9 +58,9 @@ class Repair:
         self,
         options: RepairOptions,
         tell: Callable[[str], None] = print,
-        retouch: Callable[[Canvas], Retouch] = Retouch,
+        mender: Callable[[Canvas], Mender] = Mender,
     ) -> None:
-        self._options, self._tell, self._make_retouch = options, tell, retouch
+        self._options, self._tell, self._make_mender = options, tell, mender
         self._networks = load_networks(options, tell)
         self._pace = Pace((Level.OFF, *self._networks))
         self._on = False
@@ -70,13 +70,12 @@ class Repair:
         self._time_s = 0.0
         self._shown = Level.OFF  # what is seen while it fades out
         self._squares: dict[int, Square] = {}
-        self._steadied: dict[int, Steadied] = {}
         self._canvas: Canvas | None = None
         self.status = Status(options.asked, Level.OFF, "")
 
     def open(self, canvas: Canvas) -> None:
         """Get ready to work on a canvas, on its thread."""
-        self._canvas, self._retouch = canvas, self._make_retouch(canvas)
+        self._canvas, self._mender = canvas, self._make_mender(canvas)
 
     def judge(self, draw: Callable[[], None]) -> None:
         """Find out whether there is time for a repair, where nobody decided: `draw` puts a usual face on the canvas.
@@ -97,7 +96,8 @@ class Repair:
         self._reason = self._trouble = f"{1000 * seconds:.0f} ms to draw a frame before the start"
         if not holds(seconds):
             self._pace.fall()
-        self._squares, self._steadied = {}, {}
+        self._squares = {}
+        self._mender.forget()
 
     def apply(self, frame: Frame, on: bool) -> None:
         """Repair the faces just drawn on the canvas, which shows `frame`.
@@ -115,7 +115,7 @@ class Repair:
     def release(self) -> None:
         """Release GL objects; may be called more than once."""
         if self._canvas is not None:
-            self._retouch.release()
+            self._mender.release()
 
     def _level(self, frame: Frame, on: bool) -> Level:
         if on and not self._on and self._strength is not None:  # by a key: whoever asks again gets another try
@@ -153,24 +153,14 @@ class Repair:
         if not places:
             return
         patches, squares = zip(*places, strict=True)
-        tiles = self._retouch.read(patches, squares, SIZES[level])
+        if not self._options.tracked:
+            self._mender.forget()
         try:
-            (repaired,) = self._networks[level](tiles)
-            if not np.isfinite(repaired).all():
-                raise EngineError("its network gives no numbers, restore its file.")
+            self._mender.mend(self._networks[level], SIZES[level], patches, squares, time_s, strength)
         except EngineError as error:
             self._tell(f"The repair '{level}' is given up: {error}")
             self._networks.clear()
             self._pace = Pace((Level.OFF,))
-            return
-        known = self._steadied if self._options.tracked else {}
-        self._steadied = {}
-        for patch, square, tile, picture in zip(patches, squares, tiles, repaired, strict=True):
-            if tile[3].any():  # else nothing of the face shows
-                correction = np.clip(picture, 0, 1) - tile[:3]
-                steadied = Steadied.of(correction, tile[4], square, patch.face_points, time_s, known.get(patch.face))
-                self._retouch.add(square, steadied.correction, tile[4], strength)
-                self._steadied[patch.face] = steadied
 
     def _places(self, canvas: Canvas) -> list[tuple[Patch, Square]]:
         """The faces that can be repaired, and the square of each."""

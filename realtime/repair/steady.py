@@ -45,12 +45,11 @@ class Steadied:
             time_s: of the frame.
             before: of this face in the frame before; None starts anew, and so does another size of tile.
         """
-        size = len(mask)
-        places = (points - (square.x, square.y) + 0.5) * (size / square.side) - 0.5
+        places = square.into(points, len(mask))
         weighted = np.dstack([*(correction * mask), mask])
         if before is None or before.weighted.shape != weighted.shape:
             return cls(weighted, places, time_s)
-        share = np.float32(1 - np.exp(-max(time_s - before.time_s, 0.0) / _MEMORY_S))
+        share = np.float32(share_of(time_s - before.time_s))
         known = before._moved(places)
         return cls(known + share * (weighted - known), places, time_s)
 
@@ -62,8 +61,18 @@ class Steadied:
         return np.ascontiguousarray(mean.transpose(2, 0, 1))
 
     def _moved(self, places: Floats) -> Floats:
-        """What is known, moved to where the face is drawn now, by the affine map that fits best."""
-        here = np.column_stack([places, np.ones(len(places))])
-        back = np.linalg.lstsq(here, self.places, rcond=None)[0].T
+        """What is known, moved to where the face is drawn now."""
+        back = moving_back(places, self.places)
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(self.weighted, back, self.weighted.shape[1::-1], flags=how), np.float32)
+
+
+def share_of(step_s: float) -> float:
+    """Of what is new after a step in time, how much the running mean takes in."""
+    return float(1 - np.exp(-max(step_s, 0.0) / _MEMORY_S))
+
+
+def moving_back(places: Floats, before: Floats) -> np.ndarray:
+    """(2, 3) the affine map that fits best from (F, 2) places to those before."""
+    here = np.column_stack([places, np.ones(len(places))])
+    return np.asarray(np.linalg.lstsq(here, before, rcond=None)[0].T)

@@ -70,6 +70,11 @@ class Square:
         x, y = max(self.x, 0), max(self.y, 0)
         return x, y, min(self.x + self.side, size[0]) - x, min(self.y + self.side, size[1]) - y
 
+    def into(self, points: Floats, size: int) -> Floats:
+        """(N, 2) frame pixels → pixels of a tile of `size`."""
+        placed: Floats = (points - (self.x, self.y) + 0.5) * (size / self.side) - 0.5
+        return placed
+
     def cut(self, pixels: Pixels, size: int) -> Pixels:
         """The square of a whole frame, made `size` pixels wide and high; see `shrink`."""
         x, y, width, height = self.inside((pixels.shape[1], pixels.shape[0]))
@@ -95,12 +100,16 @@ class Square:
         how = cv2.INTER_AREA if side >= size else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
 
+    def part_inside(self, frame: tuple[int, int], size: int) -> tuple[int, int, int, int]:
+        """Of a tile of `size`, the left, top, right and bottom end of what lies in a frame of (width, height)."""
+        x, y, width, height = self.inside(frame)
+        scale = size / self.side
+        left, top = int(np.ceil((x - self.x) * scale)), int(np.ceil((y - self.y) * scale))
+        return left, top, int((x + width - self.x) * scale), int((y + height - self.y) * scale)
+
     def blank_outside(self, tile: np.ndarray, frame: tuple[int, int]) -> None:
         """Set what lies beyond the frame to 0 in a (size, size, C) tile, in place."""
-        x, y, width, height = self.inside(frame)
-        scale = tile.shape[0] / self.side
-        left, top = int(np.ceil((x - self.x) * scale)), int(np.ceil((y - self.y) * scale))
-        right, bottom = int((x + width - self.x) * scale), int((y + height - self.y) * scale)
+        left, top, right, bottom = self.part_inside(frame, tile.shape[0])
         tile[:top] = 0
         tile[bottom:] = 0
         tile[:, :left] = 0

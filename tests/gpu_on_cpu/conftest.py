@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import engines
+import realtime.render  # noqa: F401  chooses OpenGL's platform before anybody imports it
 from engines.runtime import cuda
 from engines.runtime.torch import TorchEngine
 from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
@@ -23,7 +24,8 @@ from tests.engines.tensorrt_on_cpu import CudaRuntime
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, ...]:
     """frame.cu and picture.cu, compiled for the CPU."""
     folder = tmp_path_factory.mktemp("kernels")
-    of_frame, of_picture = ["cut", "brighten", "follow"], ["unpack", "pack", "shrink", "enlarge", "add"]
+    of_frame = ["cut", "brighten", "follow"]
+    of_picture = ["unpack", "pack", "show", "steady", "change", "enlarge", "add"]
     return compile_for_cpu(FRAME, of_frame, folder), compile_for_cpu(PICTURE, of_picture, folder)
 
 

@@ -22,6 +22,7 @@
 #define __device__ static
 #define __launch_bounds__(threads)
 
+using std::isfinite;
 using std::max;
 using std::min;
 
