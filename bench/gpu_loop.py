@@ -176,7 +176,7 @@ class Bus:
             counted(TorchEngine, "run", lambda engine, *_: _bound_bytes(engine)[0], lambda e, *_: _bound_bytes(e)[1])
             counted(TorchEngine, "fetch", none, lambda engine, stream: _bound_bytes(engine)[1])
             counted(gl.Texture, "upload", lambda texture, picture, *_: _picture_bytes(texture, picture), none)
-            counted(gl.Mesh, "draw", lambda mesh, vertices: 4 * vertices.size, none)
+            counted(gl.Mesh, "fill", lambda mesh, vertices: 4 * vertices.size, none)
             counted(gl.Target, "read", none, _read_bytes)
             counted(gl.Target, "read_into_buffer", none, lambda target: 4 * target.size[0] * target.size[1])
             yield

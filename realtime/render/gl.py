@@ -238,14 +238,25 @@ class Mesh:
 
     def draw(self, vertices: Floats) -> None:
         """Upload (V, sum of the layout) float32 vertices and draw."""
+        self.fill(vertices)
         GL.glBindVertexArray(self.id)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
-        packed = np.ascontiguousarray(vertices, np.float32)
-        GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
         if self._count is not None:
             GL.glDrawElements(self._shape, self._count, GL.GL_UNSIGNED_INT, None)
         else:
-            GL.glDrawArrays(self._shape, 0, len(packed))
+            GL.glDrawArrays(self._shape, 0, len(vertices))
+        GL.glBindVertexArray(0)
+
+    def fill(self, vertices: Floats) -> None:
+        """Upload (V, sum of the layout) float32 vertices, for `draw_part`."""
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        packed = np.ascontiguousarray(vertices, np.float32)
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
+
+    def draw_part(self, first: int, end: int) -> None:
+        """Draw the triangles from `first` to before `end` of the index list with the vertices uploaded last."""
+        GL.glBindVertexArray(self.id)
+        start = ctypes.c_void_p(4 * 3 * first)
+        GL.glDrawElements(self._shape, 3 * (end - first), GL.GL_UNSIGNED_INT, start)
         GL.glBindVertexArray(0)
 
     def release(self) -> None:

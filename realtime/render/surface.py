@@ -97,7 +97,7 @@ class Surfaces:
 
     def __init__(self) -> None:
         self._programs: dict[tuple[str, ...], gl.Program] = {}
-        self._pieces: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]] = {}
+        self._sorted: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]] = {}
         self._meshes = gl.Meshes()
 
     def draw(
@@ -131,11 +131,13 @@ class Surfaces:
             "grain": warp.grain,
             "opacity": warp.opacity,
         }
-        vertices = _vertices(warp)
+        triangles, parts = self._divided(warp)
+        mesh = self._meshes(triangles, _LAYOUT)
+        mesh.fill(_vertices(warp))
         with gl.hidden_surfaces_removed():
-            for triangles, shown in self._divided(warp):
+            for first, end, shown in parts:
                 self._variant(warp, shown, extra).use(uniforms)
-                self._meshes(triangles, _LAYOUT).draw(vertices)
+                mesh.draw_part(first, end)
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
@@ -143,17 +145,18 @@ class Surfaces:
         for program in self._programs.values():
             program.release()
 
-    def _divided(self, warp: Warp) -> list[tuple[NDArray[np.int32], bool]]:
-        """The triangles to draw, and whether the live frame may show through them."""
+    def _divided(self, warp: Warp) -> tuple[NDArray[np.int32], list[tuple[int, int, bool]]]:
+        """The triangles to draw, and where parts of them begin and end, and whether the live frame may show through."""
         triangles = warp.mesh.triangles
         live = warp.regions is not None and any(warp.live_share)
         if not live or warp.openings is None:
-            return [(triangles, live)]
+            return triangles, [(0, len(triangles), live)]
         key = (id(triangles), id(warp.openings))  # as in `gl.Meshes`
-        if key not in self._pieces:
-            self._pieces[key] = (warp.openings, triangles[~warp.openings], triangles[warp.openings])
-        _, closed, opened = self._pieces[key]
-        return [(closed, False), (opened, True)]
+        if key not in self._sorted:
+            order = np.argsort(warp.openings, kind="stable")
+            self._sorted[key] = (warp.openings, triangles, np.ascontiguousarray(triangles[order]))
+        closed = len(triangles) - int(np.count_nonzero(warp.openings))
+        return self._sorted[key][2], [(0, closed, False), (closed, len(triangles), True)]
 
     def _variant(self, warp: Warp, live: bool, extra: str | None) -> gl.Program:
         skin = warp.regions is not None

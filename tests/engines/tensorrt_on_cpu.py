@@ -40,8 +40,7 @@ class CudaRuntime:
         return self._allocated("cudaMallocHost", size)
 
     def cudaFree(self, pointer: int) -> tuple[Any, ...]:
-        del self.memory[pointer]
-        return (0,)
+        return (0,) if self.memory.pop(pointer, None) is not None else (1,)
 
     cudaFreeHost = cudaFree
 
