@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engines import EngineError
+from engines.nvidia import gpus
 from realtime.backend import Backend
 from realtime.gpu.kernels import FrameKernels, PictureKernels
 from realtime.gpu.networks import DeviceNetworks, DeviceOcclusion
@@ -34,6 +35,10 @@ class GpuBackend(Backend):
     """
 
     def __init__(self, runtime: str, tell: Callable[[str], None] = print) -> None:
+        if not gpus():
+            raise EngineError(
+                f"The runtime '{runtime}' needs an NVIDIA GPU and its driver: there is none, take --runtime openvino."
+            )
         self._runtime, self._tell = runtime, tell
         self._kernels, self.pictures = FrameKernels(), Pictures()
 

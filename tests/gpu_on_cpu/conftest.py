@@ -13,8 +13,10 @@ import torch
 
 import engines
 import realtime.render  # noqa: F401  chooses OpenGL's platform before anybody imports it
+from engines.nvidia import Gpu
 from engines.runtime import cuda
 from engines.runtime.torch import TorchEngine
+from realtime.gpu import backend
 from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
@@ -68,6 +70,7 @@ def torch_on_cpu(kernels: FrameKernels, monkeypatch: pytest.MonkeyPatch) -> Iter
     """`--runtime torch` without a GPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    monkeypatch.setattr(backend, "gpus", lambda: (Gpu("Some GPU", (8, 0)),))
     monkeypatch.setattr(engines, "engine_class", lambda runtime: partial(TorchEngine, device="cpu"))
     yield
     torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ import pytest
 from engines.errors import EngineError
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
+from realtime.gpu import backend
 from realtime.gpu.kernels import FrameKernels
 from realtime.gpu.pictures import Pictures
 from realtime.sources.demo import portraits
@@ -92,3 +93,10 @@ def test_without_its_packages_it_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "realtime.gpu.backend", None)
     with pytest.raises(EngineError, match="needs cuda-bindings and pycuda"):
         open_analyser(AnalysisOptions(device="torch"))
+
+
+@pytest.mark.parametrize("runtime", ["torch", "tensorrt"])
+def test_without_a_gpu_it_says_so(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "gpus", tuple)
+    with pytest.raises(EngineError, match=rf"^The runtime '{runtime}' needs an NVIDIA GPU .* take --runtime openvino"):
+        open_analyser(AnalysisOptions(device=runtime))

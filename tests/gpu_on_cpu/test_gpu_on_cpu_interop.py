@@ -143,7 +143,7 @@ def test_faces_are_repaired_as_by_the_processor(
         mender, effect = each.mender(canvas), Rotate()
         assert isinstance(mender, DeviceMender) == (each is backend)
         pictures.append([])
-        for number in range(3):
+        for number in range(2):
             face = posed_face(size=40.0, centre=(150.0 + 3 * number, 120.0))
             pixels = portrait(face.points, (320, 240))
             canvas.begin(pixels)
