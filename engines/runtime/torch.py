@@ -6,7 +6,8 @@ For machines with torch and a GPU; numbers are float32 throughout.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from torch.nn import functional
 
-from engines.errors import EngineError
+from engines.errors import EngineError, GpuError
 from engines.runtime.base import (
     Array,
     Buffers,
@@ -102,7 +103,7 @@ class TorchEngine(DeviceEngine):
     def run(self, stream: Any = None) -> None:
         """Compute; with a `stream` (torch.cuda.Stream) of the caller's, results are there when that has come so far."""
         current = self._current()
-        with torch.inference_mode(), torch.cuda.stream(stream):
+        with self._computing(), torch.cuda.stream(stream):
             for there, here in zip(current.device[0], current.host[0], strict=True):
                 there.copy_(here, non_blocking=True)
             current.compute()
@@ -111,16 +112,26 @@ class TorchEngine(DeviceEngine):
                 torch.cuda.current_stream().synchronize()
 
     def launch(self, stream: int) -> None:
-        with torch.inference_mode(), self._on(stream):
+        with self._computing(), self._on(stream):
             self._current().compute()
 
     def fetch(self, stream: int) -> None:
-        with torch.inference_mode(), self._on(stream):
+        with self._computing(), self._on(stream):
             self._current().fetch()
 
     def bound(self) -> Buffers:
         """The buffers this thread bound last."""
         return self._current().buffers
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """No gradients, and torch's errors in the family of ours."""
+        try:
+            with torch.inference_mode():
+                yield
+        except RuntimeError as error:
+            said = (str(error).splitlines() or ["no word why"])[0].rstrip(".")
+            raise GpuError(f"torch could not run the network '{self._name}': {said}.") from error
 
     def _on(self, stream: int) -> Any:
         """What runs on that CUDA stream; on a CPU there is none."""
@@ -131,7 +142,7 @@ class TorchEngine(DeviceEngine):
         mine = self._mine()
         if batch not in mine.bound:
             self.spec.check_batch(batch)
-            with self._lock, torch.inference_mode():
+            with self._lock, self._computing():
                 mine.bound[batch] = self._bound(batch)
         mine.current = mine.bound[batch]
         return mine.current

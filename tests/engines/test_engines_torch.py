@@ -209,3 +209,18 @@ def test_what_it_lacks_is_said_before_anything_runs(
     image = image_for(operator)
     with pytest.raises(EngineError, match=sentence):
         check_operator(image[..., :5, :] if operator == "Det" else image, operator, constants, attributes, tmp_path)
+
+
+def test_what_torch_has_to_say_is_one_sentence(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ones = np.ones((1, 3), np.float32)
+    engine(ones, ones)
+
+    def lost(name: str) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later.")
+
+    monkeypatch.setattr(engine, "_on", lost)
+    with pytest.raises(
+        EngineError, match=r"^torch could not run the network 'small': CUDA error: .* failure\.$"
+    ) as caught:
+        engine.launch(1)
+    assert caught.value.exit_code == 3
