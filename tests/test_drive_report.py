@@ -141,3 +141,22 @@ def test_a_line_keeps_its_extremes_and_its_gaps() -> None:
     assert path.count("M") == 2  # one gap
     assert " 22.0" in path  # the peak of a hundredth of a second, at the plot's upper end
     assert len(path) < 60_000
+
+
+def test_an_alert_that_lasts_counts_once() -> None:
+    def event(time_s: float, before: State, state: State, alert: int) -> dict[str, object]:
+        return {"kind": "state", "time_s": time_s, "before": before.value, "state": state.value, "alert": alert}
+
+    drive = Drive("cam")
+    drive.add(0.0, reading_record(watch(DriverMonitor(), [(0.2, driver())])[-1]))
+    drive.events = [
+        event(1, State.ATTENTIVE, State.DROWSY, 1),
+        event(2, State.DROWSY, State.DROWSY, 2),
+        event(3, State.DROWSY, State.MICROSLEEP, 2),
+        event(4, State.MICROSLEEP, State.DROWSY, 2),
+        event(5, State.DROWSY, State.ATTENTIVE, 0),
+        event(6, State.ATTENTIVE, State.MICROSLEEP, 2),
+    ]
+    text = words(parsed(page(drive, Limits())))
+    assert "warnings 2" in text
+    assert "notices 1" in text

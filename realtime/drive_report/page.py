@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -14,7 +15,9 @@ from realtime.monitor.reading import Alert, Kind, State
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1040px; margin: 24px auto; padding: 0 16px; color: #1c232b }
 h1 { font-size: 24px } h2 { font-size: 18px; margin-top: 28px }
-svg { width: 100%; height: auto; display: block; margin: 6px 0 } svg text { font-size: 12px; fill: #44505c }
+.plots { overflow-x: auto }
+svg { width: 100%; min-width: 640px; height: auto; display: block; margin: 6px 0 }
+svg text { font-size: 12px; fill: #44505c }
 .line { fill: none; stroke-width: 1.3 } .tick { stroke: #1f5fa8; stroke-width: 1.5 }
 .grid { stroke: #e3e8ee } .axis { stroke: #9aa6b2 } .limit { stroke: #c62828; stroke-dasharray: 5 4 }
 table { border-collapse: collapse } td, th { padding: 3px 14px 3px 0; text-align: left; vertical-align: top }
@@ -33,7 +36,7 @@ def page(drive: Drive, limits: Limits) -> str:
         "<h2>Time in each state</h2>",
         _states(drive),
         "<h2>Timeline</h2>",
-        *_plots(drive, limits),
+        f'<div class="plots">{"".join(_plots(drive, limits))}</div>',
         "<h2>Events</h2>",
         _events(drive),
         '<p class="note">Made by Facet on this machine. No medical device and no certified safety system: what it says '
@@ -41,7 +44,8 @@ def page(drive: Drive, limits: Limits) -> str:
     ]
     return (
         '<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml" lang="en">\n'
-        f'<head><meta charset="utf-8"/><title>{title}</title><style>{_STYLE}</style></head>\n'
+        '<head><meta charset="utf-8"/><meta name="viewport" content="width=device-width"/>'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
         f"<body>\n{chr(10).join(parts)}\n</body></html>\n"
     )
 
@@ -49,7 +53,9 @@ def page(drive: Drive, limits: Limits) -> str:
 def _summary(drive: Drive) -> list[tuple[str, str]]:
     start, end = drive.span
     judged = sum(seconds for state, seconds in drive.seconds.items() if state not in (State.UNCERTAIN, State.ABSENT))
-    alerts = Counter(event["alert"] for event in drive.of(Kind.STATE))
+    levels = [event["alert"] for event in drive.of(Kind.STATE)]
+    # one that goes on under another state is no new one
+    alerts = Counter(now for before, now in pairwise([0, *levels]) if now > before)
     minutes = max((end - start) / 60, 1e-9)
     blinks = drive.of(Kind.BLINK)
     perclos = [value for _, value in drive.series("perclos") if value is not None]
@@ -125,7 +131,8 @@ def _cells(event: dict[str, Any]) -> tuple[str, str, str, str]:
     what, alert = str(event["kind"]), ""
     if event["kind"] == Kind.STATE.value:
         doubt = f" ({event['doubt']})" if event.get("doubt") else ""
-        what = f"{event['before']} → {event['state']}{doubt}"
+        changed = event["before"] != event["state"]
+        what = f"{event['before']} → {event['state']}{doubt}" if changed else f"{event['state']}{doubt}"
         alert = Alert(event["alert"]).name.lower() if event["alert"] else ""
     duration = float(event.get("duration_s") or 0.0)
     return clock(event["time_s"]), what, f"{duration:.2f}" if duration else "", alert
