@@ -15,12 +15,17 @@ from training.synthetic.parts import Normals
 
 
 class IctSurface:
-    """Fits faces and draws their maps."""
+    """Fits faces and draws their maps.
+
+    Attributes:
+        landmarks: (68,) vertices that stand for them, the jaw's on the jaw line.
+    """
 
     def __init__(self, model: ShapeModel) -> None:
         """Take `training.data.ict_face()`."""
         faces = IctFaces(model)
         self._fit = IctFit(faces)
+        self.landmarks = model.landmarks
         landmarks = model.neutral[model.landmarks]
         unit = np.linalg.norm(landmarks[36] - landmarks[45])
         self._mean = ((model.neutral - landmarks.mean(axis=0)) / unit).astype(np.float32)

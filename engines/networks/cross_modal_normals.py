@@ -25,6 +25,7 @@ TAILS = (256, 128, 64, 64, 64)
 NORMAL_WIDTHS = (640, 320, 320, 192, 64)
 IMAGE_WIDTHS = (512, 256, 256, 128, 64)
 LIVE = (32, 64, 128, 208, 240)
+LIVE_SIDE = 80  # pixels of the live network's crops
 
 
 class Encoder(nn.Module):

@@ -107,6 +107,25 @@ def test_pose_and_place_are_those_asked_for(renderer: Renderer) -> None:
     assert np.allclose(turned, face.points_mm - face.points_mm.mean(axis=0), atol=0.02)
 
 
+def test_lashes_draw_a_dark_line_where_closed_lids_meet(renderer: Renderer) -> None:
+    scene = simple(renderer, 8, angles=np.zeros(3), gaze=np.zeros(2))
+    # dark lashes on light skin: seen from the front and in even light
+    look = replace(
+        scene.look, lashes=1.0, brow_colour=np.full(3, 0.02), pigments=replace(scene.look.pigments, melanin=0.1)
+    )
+    face = renderer.draw(replace(scene, look=look, closure=np.ones(2)))
+    bald = renderer.draw(
+        replace(scene, look=replace(look, lashes=0.0, brow_colour=np.full(3, 0.6)), closure=np.ones(2))
+    )
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        x, y = np.rint(face.points[eye].mean(axis=0)).astype(int)
+        around = np.s_[y - 3 : y + 5, x - 3 : x + 4]
+        line = face.clean[around].mean(axis=2).astype(float)
+        assert line.min() < 0.6 * np.median(line)
+        assert bald.clean[around].min() > 1.2 * line.min()
+        assert (face.classes[around] == Class.HAIR).any(), "lashes are no skin"
+
+
 def test_lids_close_and_hands_hide(renderer: Renderer) -> None:
     def opening(face: Rendered) -> float:
         return float(face.points[[41, 40, 47, 46], 1].mean() - face.points[[37, 38, 43, 44], 1].mean())

@@ -155,6 +155,21 @@ def test_missing_depth_teaches_nothing() -> None:
     assert torch.equal(facial_depth.loss(model, batch, config)["loss"], before)
 
 
+def test_the_live_loss_asks_for_the_shape_of_the_face_whatever_its_distance() -> None:
+    batch = _batch(torch.ones(2, 1, 32, 32, dtype=torch.bool))
+    face = torch.zeros_like(batch["known"])
+    face[..., 8:24, 8:24] = True
+    batch["face"], batch["depth"] = face, torch.zeros(2, 1, 32, 32)
+    level = facial_depth.live_distance(torch.full((2, 1, 32, 32), 0.1), batch)
+    assert float(level) == pytest.approx(facial_depth.EVERYWHERE * 0.1, rel=1e-4)
+    # a slope of s a pixel is off by s * (mean distance from its middle), and by s * REACH at pairs that far apart
+    across = 0.01 * torch.arange(32.0).expand(2, 1, 32, 32) * face
+    pairs = 16 * (16 - facial_depth.REACH) / 16**2
+    shape = 0.01 * (4.0 + facial_depth.SLOPES * facial_depth.REACH * pairs)
+    rest = facial_depth.EVERYWHERE * float(across.abs().mean())
+    assert float(facial_depth.live_distance(across, batch)) == pytest.approx(shape + rest, rel=1e-4)
+
+
 def test_each_player_has_its_own_gradient() -> None:
     config = facial_depth.Config(live=True)
     model = facial_depth.network(config)

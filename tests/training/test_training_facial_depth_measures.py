@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,9 @@ from realtime.frame import Intrinsics
 from realtime.geometry.crops import square_crop
 from realtime.geometry.depth_code import FACE_MM
 from realtime.rgbd import biwi
-from training.data import ShapeModel, ict_face
+from training.data import ShapeModel, faces_300w, ict_face
 from training.facial_depth import evaluation
-from training.facial_depth.samples import DepthBatches, Real, Sample, collated, cut
+from training.facial_depth.samples import DepthBatches, Real, Sample, collated, cut, fitted_photos
 from training.facial_normals.metrics import angles
 from training.ict import rotations
 from training.ict_surface import IctSurface
@@ -69,6 +70,23 @@ def test_the_fitted_surface_is_the_one_the_landmarks_were_of(model: ShapeModel) 
     slopes = np.dstack([across, -down, np.ones_like(depth)])
     middle = (slice(20, 60), slice(20, 60))
     assert np.median(angles(normals[middle], slopes[middle])) < 8
+
+
+def test_fitted_photos_are_faces_in_millimetres(model: ShapeModel) -> None:
+    photos = faces_300w()
+    frontal = replace(photos, held_out=~np.isin(np.arange(len(photos.codes)), [1, 2, 5]))
+    for photo in fitted_photos(frontal, IctSurface(model)):
+        sample = photo.sample(np.random.default_rng(0))
+        assert sample.distance == pytest.approx(1000, abs=60)
+        assert 0.1 < sample.face.mean() < 0.8
+        points = photo.points
+        apart = np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0)) * 1000 / photo.camera.fx
+        assert 45 < apart < 70  # a turned head's eyes look nearer to each other
+        tip, left, right = (
+            np.median(photo.depth[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3])
+            for x, y in points[[30, 39, 42]].tolist()
+        )
+        assert 12 < (left + right) / 2 - tip < 70, "the nose's tip is nearer than the eyes"
 
 
 def test_a_known_distance_takes_away_what_a_map_cannot_know() -> None:

@@ -22,7 +22,7 @@ from engines.networks.cross_modal_normals import (
 from realtime.frame import Intrinsics
 from training import run
 from training.facial_normals.metrics import angles, mean_errors, normal_errors
-from training.facial_normals.samples import NormalBatches, mirrored, normals_crop, of_synthetic
+from training.facial_normals.samples import NormalBatches, Sample, mirrored, normals_crop, of_synthetic
 from training.recipes import facial_normals
 from training.synthetic.parts import Class
 from training.synthetic.stock import Kept
@@ -122,6 +122,20 @@ class TestLosses:
         mask[..., 1, 1] = False
         assert float(facial_normals.cosine_loss(made, truth, mask)) == pytest.approx(1 / 3)
         assert float(facial_normals.cosine_loss(made, truth, mask & False)) == 0
+
+    def test_the_coarse_loss_does_not_see_what_is_finer(self) -> None:
+        side = 2 * facial_normals.COARSE
+        truth = torch.zeros(1, 3, side, side)
+        truth[:, 2] = 1
+        fine = truth.clone()
+        fine[:, 0, :, ::2], fine[:, 0, :, 1::2] = 0.5, -0.5
+        mask = torch.ones(1, 1, side, side, dtype=torch.bool)
+        assert float(facial_normals.coarse_loss(fine, truth, mask)) == pytest.approx(0, abs=1e-6)
+        turned = truth.roll(1, dims=1)
+        assert float(facial_normals.coarse_loss(turned, truth, mask)) == pytest.approx(1, abs=1e-6)
+        mask[..., : facial_normals.COARSE, 2:] = False  # squares that lie in the mask by a quarter, and by nothing
+        turned[..., : facial_normals.COARSE, :] = -truth[..., : facial_normals.COARSE, :]
+        assert float(facial_normals.coarse_loss(turned, truth, mask)) == pytest.approx(1, abs=1e-6)
 
     def test_lone_maps_teach_no_picture_encoder(self, network: CrossModalNormals) -> None:
         lone = torch.nn.functional.normalize(torch.rand(1, 3, SIDE, SIDE), dim=1)
@@ -248,6 +262,21 @@ def test_a_tilted_crop_turns_its_normals() -> None:
     middle = sample.face & (np.hypot(*expected.transpose(2, 0, 1)) < 0.85)
     assert middle.sum() > 500
     assert np.abs(sample.normals[..., :2] - expected)[middle].max() < 0.03
+
+
+def test_fitted_photos_come_beside_the_pairs() -> None:
+    ball = a_ball()
+    photo = Sample(ball.picture, ball.normals.astype(np.float16), ball.normals[..., 2] > 0, ball.points)
+    batch = NormalBatches(lambda index: ball, None, seed=1, count=8, size=32, lone=0, fitted=[photo])(0)
+    assert batch["fitted_image"].shape == batch["fitted_normals"].shape == (2, 3, 32, 32)
+    inside = batch["fitted_face"][:, 0]
+    assert inside.any()
+    assert np.allclose(np.linalg.norm(batch["fitted_normals"], axis=1)[inside], 1, atol=1e-3)
+    parts = facial_normals.live_loss(
+        facial_normals.Pupil(LiveNormals(), None), {name: torch.as_tensor(value) for name, value in batch.items()}, 0.5
+    )
+    total = float((parts["normals"] + 0.5 * parts["fitted"]).detach())
+    assert float(parts["loss"].detach()) == pytest.approx(total)
 
 
 def test_batches_depend_on_their_number_alone() -> None:

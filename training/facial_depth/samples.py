@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
 import cv2
 import numpy as np
+from rich.progress import track
 
+from realtime.analysis.distance import PUPILS_MM
 from realtime.frame import Intrinsics
-from realtime.geometry.crops import Crop
+from realtime.geometry.crops import Crop, square_crop
 from realtime.geometry.depth_code import FACE_MM, SIDE, DepthCode, anchor, depth_crop
+from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from training.camera import camera as seen_by_camera
+from training.data import FaceSet
+from training.ict_surface import IctSurface
 from training.kinect_noise import kinect_v1, kinect_v2
 from training.readers.rap3df import Rap3df
 from training.run import Batch
@@ -22,6 +27,8 @@ from training.synthetic.stock import Drawn, Kept
 from training.synthetic.truth import Rendered
 
 SWALLOWS = {Class.HAIR: 0.35, Class.GLASSES: 0.5}
+PHOTO_SHARE, PHOTO_ROOM, PHOTO_SIZE = 0.3, 1.9, 192  # of fitted photos: share, sides of the landmarks' box, pixels
+FITTED_MM = 1000.0  # as far away they are put
 BEYOND = 10_000.0  # mm: where a drawn background is, known to be no part of a head
 
 
@@ -113,6 +120,49 @@ class Real:
         return cls(np.flatnonzero(~faces.held_out), partial(of_rap3df, faces))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A photo with the depth of the morphable model fitted to its landmarks: all that is known of most real faces.
+
+    Attributes:
+        picture: (S, S, 3) uint8 RGB.
+        depth: (S, S) float32 mm, 0 = nothing known; of the face alone.
+        points: (68, 2) float32 pixels.
+        camera: one that makes the pupils `PUPILS_MM` apart at `FITTED_MM`.
+    """
+
+    picture: np.ndarray
+    depth: np.ndarray
+    points: np.ndarray
+    camera: Intrinsics
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """A crop of it."""
+        where = (self.picture, self.depth, self.depth > 0, self.camera)
+        return cut(*where, anchor(self.points), "photo", self.points, rng)
+
+
+def fitted_photos(photos: FaceSet, surface: IctSurface) -> list[Fitted]:
+    """The training photos, with room around them to be moved."""
+    found = []
+    for row in track(photos.training(), "fitting photos"):
+        points = photos.points[row, :68]
+        extent = float(np.ptp(points, axis=0).max())
+        crop = square_crop(anchor(points), PHOTO_ROOM * extent, 0.0, PHOTO_SIZE)
+        depth, _, there = surface.maps(points, crop)
+        seen = surface.vertices(points)[surface.landmarks]
+        apart = float(np.linalg.norm(seen[LEFT_EYE].mean(axis=0) - seen[RIGHT_EYE].mean(axis=0)))
+        scale = float(crop.matrix[0, 0])
+        focal = FITTED_MM * scale * apart / PUPILS_MM
+        hull = cv2.convexHull(np.rint(crop.into(points)).astype(np.int32))  # hair and neck are not fitted to
+        there &= cv2.fillConvexPoly(np.zeros(there.shape, np.uint8), hull, 1) > 0
+        millimetres = np.where(there, FITTED_MM + depth * PUPILS_MM / apart, 0).astype(np.float32)
+        camera = Intrinsics(focal, focal, (PHOTO_SIZE - 1) / 2, (PHOTO_SIZE - 1) / 2)
+        picture = crop.cut(photos.picture(int(row)))
+        found.append(Fitted(picture, millimetres, crop.into(points).astype(np.float32), camera))
+    return found
+
+
 class DepthBatches:
     """Batch number n of crops with their coded depth, for `training.run.fit`.
 
@@ -122,11 +172,21 @@ class DepthBatches:
         seed, count: of the run, of crops in a batch.
         share: of measured ones.
         noisy: share of the drawn ones whose depth has a Kinect's faults.
+        photos: with fitted depth; `PHOTO_SHARE` of what is not measured.
     """
 
-    def __init__(self, drawn: Drawn, real: Real, seed: int, count: int, share: float, noisy: float = 0.5) -> None:
+    def __init__(
+        self,
+        drawn: Drawn,
+        real: Real,
+        seed: int,
+        count: int,
+        share: float,
+        noisy: float = 0.5,
+        photos: Sequence[Fitted] = (),
+    ) -> None:
         self._drawn, self._real, self._seed, self._count = drawn, real, seed, count
-        self._share, self._noisy = share, noisy
+        self._share, self._noisy, self._photos = share, noisy, photos
         self._grain = np.random.default_rng(seed).standard_normal((2 * SIDE, 2 * SIDE), dtype=np.float32)
 
     def __call__(self, step: int) -> Batch:
@@ -144,6 +204,8 @@ class DepthBatches:
     def _sample(self, rng: np.random.Generator, number: int) -> Sample:
         if rng.random() < self._share:
             return self._real.sample(int(rng.choice(self._real.rows)), rng)
+        if self._photos and rng.random() < PHOTO_SHARE:
+            return self._photos[rng.integers(len(self._photos))].sample(rng)
         return of_synthetic(self._drawn(number), rng, noisy=bool(rng.random() < self._noisy))
 
 

@@ -10,9 +10,13 @@ import torch
 from torch import nn
 
 from realtime.analysis.landmarks import CROP, LandmarkNet
+from realtime.analysis.lift import lift
+from realtime.analysis.networks import Networks
+from realtime.frame import Face, Frame
 from realtime.geometry.crops import face_crop, face_crop_of_box, square_crop
+from realtime.rgbd.surfaces import normal_map
 from training.facial_normals.metrics import NormalErrors, mean_errors, normal_errors
-from training.facial_normals.samples import Sample, normals_crop, of_synthetic
+from training.facial_normals.samples import Sample, normals_crop, of_synthetic, tilted
 from training.ict_surface import IctSurface
 from training.readers import yale
 from training.synthetic.stock import Drawn
@@ -32,14 +36,21 @@ def measured_where(method: Method, other: Method, samples: list[Sample]) -> Norm
     return mean_errors([_error(method, sample, other(sample)[1]) for sample in samples])
 
 
-def of_network(normals: Callable[[torch.Tensor], torch.Tensor]) -> Method:
-    """From a network's call: pictures (1, 3, S, S) in 0..255 → normals of any length."""
+def of_network(normals: Callable[[torch.Tensor], torch.Tensor], side: int | None = None) -> Method:
+    """From a network's call: pictures (1, 3, S, S) in 0..255 → normals of any length.
+
+    `side`: pixels of the pictures it is shown, where it sees fewer than the samples have.
+    """
 
     def method(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1), np.float32))[None]
+        picture, size = sample.image, sample.image.shape[:2]
+        if side is not None:
+            picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32))[None]
         with torch.no_grad():
             made = nn.functional.normalize(normals(image), dim=1)[0].numpy().transpose(1, 2, 0)
-        return made, np.ones(made.shape[:2], bool)
+        made = cv2.resize(np.ascontiguousarray(made), size[::-1], interpolation=cv2.INTER_LINEAR)
+        return made / np.maximum(np.linalg.norm(made, axis=2, keepdims=True), 1e-6), np.ones(size, bool)
 
     return method
 
@@ -52,6 +63,19 @@ def of_template(surface: IctSurface) -> Method:
         whole = square_crop(np.full(2, (size - 1) / 2), size, 0.0, size)
         _, normals, there = surface.maps(sample.points, whole)
         return normals, there
+
+    return method
+
+
+def of_mesh(networks: Networks) -> Method:
+    """The DepthNet mesh over the landmarks, as the live loop draws it where there is no network for normals."""
+
+    def method(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        looked = networks.landmarks(sample.image, [face_crop(sample.points, CROP)])
+        (depth,), (pose,) = lift(networks.depthnet, looked.points)
+        face = Face(1, looked.points[0], looked.confidence[0], float(looked.score[0]), pose, depth)
+        normals = normal_map(Frame(sample.image, 0, 0.0, 0.0), (face,)).normals
+        return normals, normals.any(axis=2)
 
     return method
 
@@ -84,7 +108,7 @@ def of_yale(size: int, network: LandmarkNet) -> list[Sample]:
         points = network(padded, [face_crop(points, CROP)]).points[0][:68] - room
         crop = normals_crop(points, size)
         area = (size, size)
-        normals = cv2.warpAffine(stereo.normals, crop.matrix, area, flags=cv2.INTER_LINEAR)
+        normals = tilted(cv2.warpAffine(stereo.normals, crop.matrix, area, flags=cv2.INTER_LINEAR), crop)
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         good = stereo.known & (stereo.residual < 0.1)
         face = cv2.warpAffine(good.astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0

@@ -1,4 +1,5 @@
-"""Pictures, normal maps and pairs of both, cut as the publication cuts them: 1.2 times the box of the 68 landmarks."""
+"""Pictures, normal maps and pairs of both, cut as the publication cuts them, 1.2 times the box of the 68 landmarks, but
+upright in the head, as the live loop's crops are."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from realtime.geometry.crops import Crop, square_crop
+from realtime.geometry.crops import FACE_LIFT, FACE_SCALE, Crop, face_crop, roll_of, square_crop
 from training.camera import tone_curve
 from training.data import FaceSet
 from training.ict_surface import IctSurface
@@ -20,8 +21,8 @@ from training.synthetic.truth import Rendered
 
 SCALE = 1.2
 FACE = (Class.SKIN, Class.EYE, Class.MOUTH)
-ROOM = 1.6  # sides of fitted photos, in sides of the landmarks' box
-PHOTO_SIZE = 160  # pixels
+ROOM = 2.0  # sides of fitted photos, in sides of the landmarks' box
+PHOTO_SIZE = 192  # pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +44,16 @@ class Sample:
 
 
 def normals_crop(points: np.ndarray, size: int, rng: np.random.Generator | None = None) -> Crop:
-    """The square of 1.2 times the larger side of the box of (68, 2) `points`; with `rng` a little off and tilted."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    centre, side, roll = (low + high) / 2, SCALE * float((high - low).max()), 0.0
+    """The square of 1.2 times the larger side of the box of (68, 2) `points`, upright in the head; with `rng` a little
+    off and tilted, and anything up to the size and place of the live loop's crop, which has the forehead in it."""
+    share, beside, roll = 0.0, np.zeros(2), roll_of(points)
     if rng is not None:
-        centre = centre + rng.normal(0, 0.03, 2) * side
-        side *= float(np.exp(rng.normal(0.04, 0.08)))
-        roll = float(rng.normal(0, 8))
-    return square_crop(centre, side, roll, size)
+        share, beside, roll = rng.uniform(-0.1, 1.1), rng.normal(0, 0.03, 2), roll + float(rng.normal(0, 4))
+    upright = face_crop(points, size, roll)
+    side = size / float(np.hypot(*upright.matrix[0, :2])) / FACE_SCALE  # of the landmarks' box
+    # from the box's middle, which lies below that of the live crop
+    middle = (size - 1) / 2 + size / FACE_SCALE * (np.array([0, FACE_LIFT * (1 - share)]) + beside)
+    return square_crop(upright.back(middle), side * (SCALE + share * (FACE_SCALE - SCALE)), roll, size)
 
 
 def of_synthetic(face: Rendered | Kept, size: int, rng: np.random.Generator | None = None) -> Sample:
@@ -64,7 +67,7 @@ def cropped(whole: Sample, size: int, rng: np.random.Generator | None = None) ->
     area = (size, size)
     nearest = cv2.warpAffine(whole.normals.astype(np.float32), crop.matrix, area, flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(whole.face.astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0
-    turned = _tilted(nearest, crop)
+    turned = tilted(nearest, crop)
     length = np.linalg.norm(turned, axis=-1, keepdims=True)
     there = length > 0.5
     normals = np.where(there, turned / np.maximum(length, 1e-6), 0).astype(np.float32)
@@ -156,8 +159,8 @@ def toned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out.astype(np.uint8)
 
 
-def _tilted(normals: np.ndarray, crop: Crop) -> np.ndarray:
-    """Normals turn with their picture."""
+def tilted(normals: np.ndarray, crop: Crop) -> np.ndarray:
+    """(..., 3) normals of a picture for its crop: they turn with it."""
     rotation = crop.matrix[:, :2] / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2])))
     flipped = np.array([1, -1], np.float32)  # pixels count y down, normals up
     across = (normals[..., :2] * flipped) @ rotation.T.astype(np.float32) * flipped

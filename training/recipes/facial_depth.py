@@ -25,16 +25,18 @@ from torch.nn import functional
 
 from engines import WEIGHTS
 from engines.networks.facial_depth import SIDE, FacialDepth, FacialDepthCritic, LiveFacialDepth
-from training import run
+from training import data, run
 from training.adversarial import Duel, held
 from training.backgrounds import octaves
 from training.export import export
-from training.facial_depth.samples import DepthBatches, Real
+from training.facial_depth.samples import DepthBatches, Real, fitted_photos
+from training.ict_surface import IctSurface
 from training.readers import rap3df
 from training.readers.biwi_faces import BiwiFaces
 from training.synthetic.stock import Drawn
 
-EVERYWHERE = 0.3  # weight of the whole crop beside the shape of the face
+SLOPES, REACH = 0.5, 5  # weight of a face's slopes, and the pixels they are taken over: sensors measure in steps
+EVERYWHERE = 0.1  # weight of the whole crop beside the shape of the face
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,18 @@ def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
 
 def live_distance(made: torch.Tensor, batch: run.Tensors) -> torch.Tensor:
     """What a display is judged by: mean absolute error of each face after its best common shift, for its distance is
-    known otherwise; and `EVERYWHERE` times that of all that is known, background included, unshifted."""
+    known otherwise; `SLOPES` times that of its depth's differences over `REACH` pixels, or noses stay flat; and
+    `EVERYWHERE` times that of all that is known, background included, unshifted."""
     error, face, known = made - batch["depth"], batch["face"], batch["known"]
     count = face.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
     shift = (error * face).sum(dim=(1, 2, 3), keepdim=True) / count
     shape = ((error - shift).abs() * face / count).sum() / len(made)
+    for axis in (2, 3):
+        length = error.shape[axis] - REACH
+        (here, there), (one, other) = (
+            (values.narrow(axis, 0, length), values.narrow(axis, REACH, length)) for values in (error, face)
+        )
+        shape = shape + SLOPES * ((there - here).abs() * (one & other) / count).sum() / len(made)
     return shape + EVERYWHERE * (error.abs() * known).sum() / known.sum().clamp(min=1)
 
 
@@ -130,8 +139,10 @@ def train(config: Config) -> None:
         measured, share = Real(np.arange(len(frames)), frames.sample), 1.0
     else:
         measured, share = Real.of_rap3df(rap3df.read()), config.real
-    drawn, noisy = Drawn(config.stock), 0.0 if config.live else 0.5
-    batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy)
+    drawn, noisy, photos = Drawn(config.stock), 0.5, []
+    if config.live:  # what is displayed must hold for any photo; a sensor's faults teach it nothing
+        noisy, photos = 0.0, fitted_photos(data.faces_300w(), IctSurface(data.ict_face()))
+    batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy, photos)
     # the game is played at a constant rate; the live network, which has no opponent, ends under a cosine
     adam = None if config.live else (0.5, 0.999)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=adam)

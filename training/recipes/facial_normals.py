@@ -1,7 +1,7 @@
 """Trains facial normals (Abrevaya et al. 2020): the full cross-modal network, then a live one that learns from it.
 
     python -m training facial_normals --stock runs/stock_160                     pairs, lone pictures, lone normal maps
-    python -m training facial_normals --live --batch-size 32 --learning-rate 2e-3 [...]
+    python -m training facial_normals --live --batch-size 64 --learning-rate 2e-3 [...]
                                                                                  the small network, from pairs and the
                                                                                  coarse shape of fitted real photos
     python -m training facial_normals --live --teacher facial_normals [...]      the same, from pairs and what the full
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines import WEIGHTS
-from engines.networks.cross_modal_normals import CrossModalNormals, LiveNormals, PictureToNormals
+from engines.networks.cross_modal_normals import LIVE_SIDE, CrossModalNormals, LiveNormals, PictureToNormals
 from training import data, run
 from training.export import export
 from training.facial_normals.samples import NormalBatches, fitted_photos
@@ -52,7 +52,7 @@ class Config:
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
-    """Pixels of a crop's side."""
+    """Pixels of a crop's side; the live network's is fixed."""
     batch_size: int = 8
     """Pairs of one step."""
     lone: int = 4
@@ -60,6 +60,11 @@ class Config:
     learning_rate: float = 1e-4
     export: bool = False
     """Write the run's averaged weights to engines/weights."""
+
+    @property
+    def side(self) -> int:
+        """Pixels of a crop's side."""
+        return LIVE_SIDE if self.live else self.size
 
     @property
     def name(self) -> str:
@@ -146,14 +151,14 @@ def train(config: Config) -> None:
         trained = run.averaged(config.name, network(config), config.run.runs)
         deployed = trained.live if config.live else PictureToNormals(trained)
         rng = np.random.default_rng(0)
-        example = rng.uniform(0, 255, (2, 3, config.size, config.size)).astype(np.float32)
+        example = rng.uniform(0, 255, (2, 3, config.side, config.side)).astype(np.float32)
         export(deployed.eval(), WEIGHTS / f"{config.name}.onnx", {"image": example}, ("normals",))
         return
     lone = config.lone if not config.live or config.teacher else 0
     photos = data.faces_300w()
     fits = config.live and not config.teacher and config.fitted > 0
     fitted = fitted_photos(photos, IctSurface(data.ict_face())) if fits else []
-    batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.size, lone, fitted)
+    batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.side, lone, fitted)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
     losses = partial(live_loss, fitted=config.fitted) if config.live else loss
     run.fit(config.name, network(config), batches, losses, config.run, optimisation)
