@@ -119,6 +119,10 @@ class Face:
         depth: (81,) float32 pixels, z of each point (metric gauge, mean 0 over the 68), or None before DepthNet ran.
         lost: seconds since the face was last seen; 0 while it is seen (a lost face is held for a moment).
         occlusion: what is in front of it, or None where nobody looked: only `swap` asks.
+        relief: (V,) float32 pixels, depth of the vertices of `realtime.geometry.mesh.face_mesh` as a network sees it,
+            mean 0 over the 68; or None where nobody looked: mode `depth` and `--save-depth` ask.
+        facing: (V, 3) float32 unit normals of these vertices (x right, y up, z to the camera) as a network sees them,
+            or None: mode `normals` and `--save-normals` ask.
     """
 
     id: int
@@ -129,6 +133,8 @@ class Face:
     depth: Floats | None = None
     lost: float = 0.0
     occlusion: Occlusion | None = None
+    relief: Floats | None = None
+    facing: Floats | None = None
 
     @property
     def landmarks(self) -> Floats:

@@ -127,6 +127,8 @@ def _open_inputs(
         tracked=source.tracked,
         smooth=source.tracked,
         occlusion=None if options.face.no_occlusion else lambda: controls.settings.mode is Mode.SWAP,
+        relief=lambda: options.output.save_depth is not None or controls.settings.mode is Mode.DEPTH,
+        facing=lambda: options.output.save_normals is not None or controls.settings.mode is Mode.NORMALS,
     )
     return source, stack.enter_context(open_analyser(analysis, backend))
 

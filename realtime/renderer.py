@@ -220,4 +220,5 @@ def _scaled(face: Face, scale: float) -> Face:
     depth = None if face.depth is None else face.depth * np.float32(scale)
     points = (face.points + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)  # pixel centres at integers
     occlusion = None if face.occlusion is None else face.occlusion.scaled(scale)
-    return replace(face, points=points, depth=depth, occlusion=occlusion)
+    relief = None if face.relief is None else face.relief * np.float32(scale)
+    return replace(face, points=points, depth=depth, occlusion=occlusion, relief=relief)

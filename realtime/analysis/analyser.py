@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import engines
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
+from realtime.analysis.surface import FacingNet, ReliefNet
 from realtime.analysis.tracker import Tracker
 from realtime.backend import Backend, open_backend
 from realtime.frame import Face, Frame, Pixels
@@ -30,6 +32,7 @@ class AnalysisOptions:
         threads: CPU threads per network; None leaves it to the runtime.
         device: what runs the networks, see `engines.load`.
         occlusion: asked once per frame: shall the faces say what is in front of them? None: never.
+        relief, facing: the same of their depth and their normals as networks see them.
     """
 
     max_faces: int = 1
@@ -40,6 +43,8 @@ class AnalysisOptions:
     threads: int | None = None
     device: str = "auto"
     occlusion: Callable[[], bool] | None = None
+    relief: Callable[[], bool] | None = None
+    facing: Callable[[], bool] | None = None
 
 
 class Analyser(ABC):
@@ -91,12 +96,24 @@ class NetworkAnalyser(Analyser):
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth, filters=networks.new_filter)
         self._wants_occlusion = options.occlusion
+        self._surface = [
+            (wanted, kind(engines.load(name, options.device, options.threads)))
+            for wanted, kind, name in (
+                (options.relief, ReliefNet, "facial_depth_live"),
+                (options.facing, FacingNet, "facial_normals_live"),
+            )
+            if wanted is not None
+        ]
 
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
         if not self._tracked:
             self._tracker.forget()
         find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=not self._tracked)
-        return self._with_occlusion(frame, self._tracker.faces())
+        faces = self._with_occlusion(frame, self._tracker.faces())
+        for wanted, network in self._surface:
+            if wanted():
+                faces = network(frame.pixels, faces)
+        return faces
 
     def _with_occlusion(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[Face, ...]:
         if self._occluded is None or self._wants_occlusion is None:

@@ -1,4 +1,4 @@
-"""Depth and normals of the surface, over the live picture: from a depth sensor, else from the lifted keypoints."""
+"""Depth and normals of the surface, over the live picture: from a depth sensor, else from the faces' meshes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from realtime.effects.base import Effect
 from realtime.effects.regions import SIZE, regions
 from realtime.frame import Drawn, Face, Floats, Frame, Pixels
 from realtime.geometry.mesh import face_mesh
-from realtime.geometry.normals import mesh_normals
 from realtime.geometry.template import template
 from realtime.geometry.topology import eye_distance
 from realtime.geometry.views import view_depth
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.overlay import bar_picture, place_within, text_picture
-from realtime.rgbd.surfaces import Origin, normal_map, origin_of
+from realtime.rgbd.surfaces import Origin, normal_map, origin_of, solid_mesh, vertex_normals
 
 OPACITY = 0.8
 # Mesh: coloured over this range around the mean of the landmarks, in outer-eye distances.
@@ -46,7 +45,7 @@ class Surface(Effect):
         self._map: gl.Texture | None = None
 
     def draw(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> dict[int, Drawn]:
-        origin = origin_of(frame, faces)
+        origin = origin_of(frame, faces, self._seen)
         if origin is Origin.SENSOR:
             self._place_map(canvas, self._measured(frame, faces, settings))
         else:
@@ -63,12 +62,16 @@ class Surface(Effect):
             self._map = None
 
     @abstractmethod
+    def _seen(self, face: Face) -> object:
+        """What a network said of the face, None where it did not look."""
+
+    @abstractmethod
     def _measured(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Pixels:
         """(H, W, 4) uint8 premultiplied RGBA of what the sensor saw."""
 
     @abstractmethod
-    def _colours(self, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
-        """(V, 3) RGB and (V,) opacity, float32 in [0, 1], of (V, 3) vertices in pixels, with the eye distance."""
+    def _colours(self, face: Face, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
+        """(V, 3) RGB and (V,) opacity, float32 in [0, 1], of a face's (V, 3) vertices in pixels and eye distance."""
 
     @abstractmethod
     def _legend_key(self, origin: Origin, settings: Settings) -> object:
@@ -81,10 +84,10 @@ class Surface(Effect):
     def _paint_meshes(self, canvas: Canvas, faces: tuple[Face, ...], settings: Settings) -> None:
         for face in sorted(faces, key=lambda face: face.box[2]):
             if face.depth is not None:
-                solid = self._mesh.weights @ np.column_stack([face.points, face.depth])
+                solid = solid_mesh(face)
                 flat = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32)
                 position = np.column_stack([solid[:, :2], view_depth(flat, solid)])
-                colour, opacity = self._colours(solid, max(float(eye_distance(face.points)), 1e-6), settings)
+                colour, opacity = self._colours(face, solid, max(float(eye_distance(face.points)), 1e-6), settings)
                 alpha = (self._alpha * opacity)[:, None].astype(np.float32)
                 canvas.paint(self._mesh, position.astype(np.float32), np.hstack([colour * alpha, alpha]))
 
@@ -115,6 +118,9 @@ class Surface(Effect):
 class Depth(Surface):
     """Depth in colours: bright is near."""
 
+    def _seen(self, face: Face) -> object:
+        return face.relief
+
     def __init__(self) -> None:
         super().__init__()
         self._range = WHOLE_RANGE_MM
@@ -143,7 +149,7 @@ class Depth(Surface):
         elif frame.name is not None:  # a picture for itself: what was seen before it tells nothing
             self._range = WHOLE_RANGE_MM
 
-    def _colours(self, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
+    def _colours(self, face: Face, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
         low, high = MESH_RANGE
         return _colour_map((solid[:, 2] / unit - low) / (high - low)), np.ones(len(solid), np.float32)
 
@@ -156,11 +162,14 @@ class Depth(Surface):
             near, far = (f"{value} mm" for value in self._range)
             return bar_picture(colours, near, far, "depth (sensor)", letter_px)
         near, far = (f"{value * PUPILS_MM / _PUPILS:+.0f} mm" for value in MESH_RANGE)
-        return bar_picture(colours, near, far, f"depth (mesh, pupils {PUPILS_MM:g} mm)", letter_px)
+        return bar_picture(colours, near, far, f"depth ({origin}, pupils {PUPILS_MM:g} mm)", letter_px)
 
 
 class Normals(Surface):
     """Normals as colours: red points to the image right, green up, blue to the camera; or the face lit by one lamp."""
+
+    def _seen(self, face: Face) -> object:
+        return face.facing
 
     def _measured(self, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> Pixels:
         whole = normal_map(frame, faces).normals
@@ -176,8 +185,8 @@ class Normals(Surface):
             out[inside] = np.rint(np.concatenate([colour * alpha, alpha], axis=2) * 255)
         return out
 
-    def _colours(self, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
-        return _look(mesh_normals(self._mesh, solid), settings)
+    def _colours(self, face: Face, solid: Floats, unit: float, settings: Settings) -> tuple[Floats, Floats]:
+        return _look(vertex_normals(face), settings)
 
     def _legend_key(self, origin: Origin, settings: Settings) -> object:
         return (settings.yaw, settings.pitch) if settings.relight else None

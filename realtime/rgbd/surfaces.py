@@ -1,9 +1,12 @@
-"""The surface of what a frame shows, as maps: from the depth sensor where there is one, else from the lifted mesh."""
+"""The surface of what a frame shows, as maps: from the depth sensor where there is one, else from the faces' meshes, in
+depth as a network sees them or as their keypoints were lifted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 import numpy as np
 
@@ -23,17 +26,24 @@ class Origin(StrEnum):
     """What a surface comes from."""
 
     SENSOR = "sensor"
+    NETWORK = "network"
     MESH = "mesh"
 
 
+_BY_EYES = (
+    f"millimetres hold if the pupils are {PUPILS_MM:g} mm apart, distances also if the focal length"
+    " (a guess where no calibration is known) is right"
+)
 # What files say of where their numbers come from.
 REMARKS = {
     Origin.SENSOR: "depth sensor, registered to the picture",
-    Origin.MESH: (
-        f"DepthNet mesh; millimetres hold if the pupils are {PUPILS_MM:g} mm apart, distances also if the focal length"
-        " (a guess where no calibration is known) is right"
-    ),
+    Origin.NETWORK: f"mesh as a network sees it; {_BY_EYES}",
+    Origin.MESH: f"DepthNet mesh; {_BY_EYES}",
 }
+
+
+# What networks say of faces.
+RELIEF, FACING = attrgetter("relief"), attrgetter("facing")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,33 +62,36 @@ class NormalMap:
     origin: Origin
 
 
-def origin_of(frame: Frame, faces: tuple[Face, ...]) -> Origin:
-    """The sensor where it sees something, and of the faces at least one; else the mesh."""
-    if frame.depth is None or np.count_nonzero(frame.depth) < _LEAST * frame.depth.size:
-        return Origin.MESH
-    seen = not faces or any(head_distance(face, frame).measured for face in faces)
-    return Origin.SENSOR if seen else Origin.MESH
+def origin_of(frame: Frame, faces: tuple[Face, ...], seen: Callable[[Face], object] = lambda face: None) -> Origin:
+    """The sensor where it sees something, and of the faces at least one; else the network where what it has `seen` of
+    any face is not None; else the lifted mesh."""
+    sees = frame.depth is not None and np.count_nonzero(frame.depth) >= _LEAST * frame.depth.size
+    if sees and (not faces or any(head_distance(face, frame).measured for face in faces)):
+        return Origin.SENSOR
+    return Origin.NETWORK if any(seen(face) is not None for face in faces) else Origin.MESH
 
 
 def depth_map(frame: Frame, faces: tuple[Face, ...]) -> DepthMap:
     """Depth of the whole picture from a sensor, or of the faces alone from their meshes."""
-    if origin_of(frame, faces) is Origin.SENSOR and frame.depth is not None:
+    origin = origin_of(frame, faces, RELIEF)
+    if origin is Origin.SENSOR and frame.depth is not None:
         return DepthMap(frame.depth, Origin.SENSOR)
     depth = np.full((frame.size[1], frame.size[0]), np.inf, np.float32)
     for face in faces:
         if face.depth is not None:
-            solid = _solid(face)
+            solid = solid_mesh(face)
             far = head_distance(face, frame).mm + solid[:, 2:] * millimetres_per_pixel(face)
             drawn = rasterise(face_mesh().triangles, solid, far.astype(np.float32), frame.size)[..., 0]
             depth = np.fmin(depth, drawn)
     known = np.isfinite(depth)
-    return DepthMap(np.where(known, np.rint(np.clip(depth, 1, 65535)), 0).astype(np.uint16), Origin.MESH)
+    return DepthMap(np.where(known, np.rint(np.clip(depth, 1, 65535)), 0).astype(np.uint16), origin)
 
 
 def normal_map(frame: Frame, faces: tuple[Face, ...]) -> NormalMap:
     """Normals of the heads from a sensor (of all it sees where there is no face), or from the faces' meshes."""
     normals = np.zeros((frame.size[1], frame.size[0], 3), np.float32)
-    if origin_of(frame, faces) is Origin.SENSOR and frame.depth is not None:
+    origin = origin_of(frame, faces, FACING)
+    if origin is Origin.SENSOR and frame.depth is not None:
         intrinsics = frame.intrinsics or Intrinsics.guessed(frame.size)
         if not faces:
             middle = float(np.median(frame.depth[frame.depth > 0]))
@@ -96,11 +109,11 @@ def normal_map(frame: Frame, faces: tuple[Face, ...]) -> NormalMap:
     mesh = face_mesh()
     for face in sorted(faces, key=lambda face: face.box[2]):
         if face.depth is not None:
-            solid = _solid(face)
-            drawn = rasterise(mesh.triangles, solid, mesh_normals(mesh, solid), frame.size)
+            solid = lifted_mesh(face)
+            drawn = rasterise(mesh.triangles, solid, vertex_normals(face), frame.size)
             length = np.linalg.norm(drawn, axis=2, keepdims=True)
             normals = np.where(np.isfinite(length), drawn / np.maximum(length, 1e-9), normals)
-    return NormalMap(normals, Origin.MESH)
+    return NormalMap(normals, origin)
 
 
 def head_depth(face: Face, frame: Frame) -> tuple[slice, slice, Millimetres, float] | None:
@@ -124,7 +137,21 @@ def _spread(intrinsics: Intrinsics, distance_mm: float) -> float:
     return float(np.clip(intrinsics.fx * _SMOOTH_MM / distance_mm, 1.2, 8.0))
 
 
-def _solid(face: Face) -> Floats:
+def lifted_mesh(face: Face) -> Floats:
+    """(V, 3) float32 pixels: the vertices of `face_mesh` on a lifted face."""
     assert face.depth is not None
     solid: Floats = (face_mesh().weights @ np.column_stack([face.points, face.depth])).astype(np.float32)
+    return solid
+
+
+def vertex_normals(face: Face) -> Floats:
+    """(V, 3) float32 unit normals of these vertices, as the network sees them if it did."""
+    return mesh_normals(face_mesh(), lifted_mesh(face)) if face.facing is None else face.facing
+
+
+def solid_mesh(face: Face) -> Floats:
+    """The same, as deep as the network sees it if it did."""
+    solid = lifted_mesh(face)
+    if face.relief is not None:
+        solid[:, 2] = face.relief
     return solid

@@ -15,7 +15,7 @@ from realtime.errors import OutputError
 from realtime.frame import Face, Floats, Frame, Intrinsics, Pixels, Result
 from realtime.geometry.mesh import face_mesh
 from realtime.rgbd.registration import back_project
-from realtime.rgbd.surfaces import REMARKS, Origin, head_depth, origin_of
+from realtime.rgbd.surfaces import REMARKS, Origin, head_depth, origin_of, solid_mesh
 from realtime.sinks.png import write_png
 
 _TORN_MM = 15.0  # neighbours in depth that differ by more lie on two surfaces
@@ -74,12 +74,12 @@ def solid_of(frame: Frame, faces: tuple[Face, ...]) -> Solid | None:
             return _measured(frame, depth, (columns.start, rows.start))
     if largest is None or largest.depth is None:
         return None
-    mesh = face_mesh()
-    flat = mesh.weights @ np.column_stack([largest.points, largest.depth])
+    flat = solid_mesh(largest)
     scale, distance = millimetres_per_pixel(largest), head_distance(largest, frame).mm
     seen = frame.intrinsics or Intrinsics.guessed(frame.size)
+    origin = Origin.MESH if largest.relief is None else Origin.NETWORK
     middle = np.array([seen.cx, seen.cy, -distance / scale])
-    return _turned((flat - middle) * scale, mesh.triangles, flat[:, :2], Origin.MESH)
+    return _turned((flat - middle) * scale, face_mesh().triangles, flat[:, :2], origin)
 
 
 def write_ply(path: Path, solid: Solid, pixels: Pixels) -> None:

@@ -18,6 +18,7 @@ from realtime.geometry.mesh import face_mesh
 from realtime.geometry.normals import mesh_normals
 from realtime.geometry.topology import NOSE_TIP
 from realtime.render.canvas import Canvas
+from realtime.rgbd.surfaces import lifted_mesh
 
 SIZE = (480, 360)
 FACE = posed_face(size=110, centre=(240, 170))
@@ -117,6 +118,23 @@ def test_the_surface_covers_the_face_and_fades_at_its_edge(canvas: Canvas, effec
     assert away[170, 240] > 30
     for index in (0, 4, 12, 16, 74):
         assert np.abs(_at(picture, FACE.points[index], 0) - 60).max() < 40, "no hard edge at the outline"
+
+
+def test_a_networks_depth_is_shown_as_depth_and_not_as_normals(canvas: Canvas) -> None:
+    relief = lifted_mesh(FACE)[:, 2] + 0.2 * (lifted_mesh(FACE)[:, 0] - 240)
+    seen = replace(FACE, relief=relief.astype(np.float32))
+    picture, lifted = (_draw(canvas, Depth(), _grey(), face).astype(int) for face in (seen, FACE))
+    left, right = (_at(picture, FACE.points[[a, 30]].mean(axis=0)).sum() for a in (3, 13))
+    assert left > right + 15, "nearer to the image left"
+    assert (picture[-60:, :200] != lifted[-60:, :200]).any(), "the legend tells what it comes from"
+    np.testing.assert_array_equal(*(_draw(canvas, Normals(), _grey(), face) for face in (seen, FACE)))
+
+
+def test_a_networks_normals_are_shown(canvas: Canvas) -> None:
+    facing = np.broadcast_to(np.array([0.6, 0, 0.8], np.float32), (len(face_mesh().uv), 3))
+    picture = _draw(canvas, Normals(), _grey(), replace(FACE, facing=facing))
+    expected = 0.8 * 255 * (0.5 + 0.5 * np.array([0.6, 0, 0.8])) + 0.2 * 60
+    np.testing.assert_allclose(_at(picture, FACE.points[NOSE_TIP]), expected, atol=3)
 
 
 def test_the_legend_follows_the_frame_size(canvas: Canvas) -> None:

@@ -13,7 +13,7 @@ from realtime.frame import Face, Frame, Intrinsics, Pose
 from realtime.geometry.mesh import face_mesh
 from realtime.geometry.normals import mesh_normals
 from realtime.geometry.topology import NOSE_TIP
-from realtime.rgbd.surfaces import Origin, depth_map, head_depth, normal_map, origin_of
+from realtime.rgbd.surfaces import Origin, depth_map, head_depth, lifted_mesh, normal_map, origin_of
 
 SIZE = (320, 240)
 CAMERA = Intrinsics(300, 300, 159.5, 119.5)
@@ -107,6 +107,27 @@ def test_normals_know_where_the_optical_axis_is() -> None:
     depth = np.rint(normal[2] * 900 / (ray @ normal)).astype(np.uint16)
     found = normal_map(frame(depth), (FACE,)).normals
     np.testing.assert_allclose(found[120, 150], normal * [1, -1, -1], atol=0.02)
+
+
+def test_a_network_comes_before_the_mesh_and_after_the_sensor() -> None:
+    tilted = (lifted_mesh(FACE)[:, 2] + 0.1 * lifted_mesh(FACE)[:, 0]).astype(np.float32)
+    facing = np.broadcast_to(np.array([0, 0.6, 0.8], np.float32), (len(tilted), 3))
+    deep, seen = replace(FACE, relief=tilted), replace(FACE, facing=facing)
+    for depth, origin in ((None, Origin.NETWORK), (wall(0), Origin.NETWORK), (wall(), Origin.SENSOR)):
+        assert depth_map(frame(depth), (deep,)).origin is origin
+        assert normal_map(frame(depth), (seen,)).origin is origin
+    found, lifted = depth_map(frame(), (deep,)).depth, depth_map(frame(), (FACE,)).depth
+    y, x = np.nonzero((found > 0) & (lifted > 0))
+    change = found[y, x].astype(float) - lifted[y, x]
+    np.testing.assert_allclose(np.polyfit(x, change, 1)[0], 0.1 * millimetres_per_pixel(FACE), rtol=0.05)
+    normals = normal_map(frame(), (seen,)).normals
+    known = normals.any(axis=2)
+    np.testing.assert_array_equal(known, normal_map(frame(), (FACE,)).normals.any(axis=2))
+    np.testing.assert_allclose(normals[known], np.broadcast_to([0, 0.6, 0.8], (known.sum(), 3)), atol=1e-5)
+    # either network speaks for its own map alone
+    assert normal_map(frame(), (deep,)).origin is Origin.MESH
+    np.testing.assert_array_equal(normal_map(frame(), (deep,)).normals, normal_map(frame(), (FACE,)).normals)
+    assert depth_map(frame(), (seen,)).origin is Origin.MESH
 
 
 def test_no_face_no_mesh() -> None:
