@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import identity, repair
+from bench import identity, repair, repair_stills
 from bench.meter import Meter, Photo, eye_opening, frontal
-from bench.quality import cosine
+from bench.quality import Distance, cosine
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Frame
 from realtime.geometry.template import template
@@ -68,24 +68,30 @@ def test_a_photo_drawn_on_itself_is_that_person_and_on_another_becomes_more_like
         assert np.mean(swapped[name]) > np.mean(swapped[identity.UNTOUCHED]) + 0.05
 
 
-def test_rows_of_a_still_scene(photos: list[Photo], meter: Meter, rng: np.random.Generator) -> None:
+def test_rows_of_a_still_scene(photos: list[Photo], meter: Meter) -> None:
     frames = [(Frame(photos[0].pixels, i, 1 + i / 30, 0.0), (photos[0].face,)) for i in range(3)]
     tallies: dict[str, repair.Tally] = {}
     row = repair.measure(frames, photos[1], meter, tallies)
     assert len(row) == len(tallies) and all(len(tally.flicker) == 2 for tally in tallies.values())
     assert max(tallies[repair.UNTOUCHED].flicker) == 0 and tallies[repair.COMPOSITE].drift == [0]
     assert tallies[repair.FEATHERED].identity[0] > tallies[repair.UNTOUCHED].identity[0]
-    repair.measure_stills([(photos[0].pixels, photos[0].face.points)], photos, meter, tallies)
-    assert len(tallies[repair.UNTOUCHED].features) == 1 and len(tallies[repair.CLONED].features) == 2
 
 
-def test_figures_are_relative_to_the_untouched_clip(rng: np.random.Generator) -> None:
-    untouched = repair.Tally([2.0, 4.0], [1.0], [2.0], [0.0], [0.1], list(rng.normal(size=(6, 4))), [0, 0, 1, 1, 2, 2])
-    drawn = repair.Tally([3.0, 6.0], [1.1], [3.0], [0.5], [0.4], list(rng.normal(2, 1, (6, 4))), [0, 0, 1, 1, 2, 2])
-    real = rng.normal(size=(50, 4))
-    row, floor = (repair.summed_up(tally, untouched, real) for tally in (drawn, untouched))
+def test_pictures_drawn_into_are_kept_with_the_picture_they_were_drawn_into(photos: list[Photo], meter: Meter) -> None:
+    kept = repair_stills.drawn_into([(photo.pixels, photo.face.points) for photo in photos], photos, meter)
+    assert kept[repair.UNTOUCHED].target == [0, 1] and kept[repair.CLONED].target == [0, 0, 1, 1]
+    far = repair_stills.distances(kept, repair_stills.features_of([(p.pixels, p.face.points) for p in photos], meter))
+    assert far[repair.UNTOUCHED][1] is None and far[repair.COMPOSITE][1] is not None
+    assert far[repair.COMPOSITE][1].value == pytest.approx(0, abs=1e-9), "it gains nothing over itself"
+
+
+def test_figures_are_relative_to_the_untouched_clip() -> None:
+    untouched = repair.Tally([2.0, 4.0], [1.0], [2.0], [0.0], [0.1])
+    drawn = repair.Tally([3.0, 6.0], [1.1], [3.0], [0.5], [0.4])
+    distance = Distance(0.3, 0.2, 0.4)
+    row = repair.summed_up(drawn, untouched, distance, None)
     assert (row.seam, row.flicker, row.swim, row.drift, row.identity) == pytest.approx((1.5, 1.1, 1.5, 0.5, 0.4))
-    assert row.distance.value > 10 * abs(floor.distance.value)
+    assert row.distance is distance and row.gained is None
 
 
 def test_options_name_clips_that_are_there(data: Path) -> None:
