@@ -41,7 +41,7 @@ def run(options: Options) -> None:
     """Write one PNG for every sheet of `_sheets`."""
     options.out.mkdir(parents=True, exist_ok=True)
     frames = _frames()
-    analyser = open_analyser(AnalysisOptions(tracked=False, occlusion=lambda: True))
+    analyser = open_analyser(AnalysisOptions(tracked=False, occlusion=_always, relief=_always, facing=_always))
     renderer = Renderer(RenderOptions(people=demo_people(analyser)))
     renderer.open()
     sheets = _sheets()
@@ -52,6 +52,10 @@ def run(options: Options) -> None:
     write_png(options.out / "occlusion.png", grid([cell for row in rows for cell in row], columns=3), METADATA)
     renderer.close()
     print(f"{len(sheets) + 1} pictures in {options.out}")
+
+
+def _always() -> bool:
+    return True
 
 
 def _sheets() -> dict[str, list[Settings]]:
