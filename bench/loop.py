@@ -79,6 +79,8 @@ def run(options: Options) -> None:
     for policy in POLICIES if options.rivals else ["ours"]:
         reports[policy] = _measure(POLICIES[policy], pictures, name, options)
     console.print(_table(reports), _stages(reports["ours"]))
+    if by_minute := reports["ours"]["latency_by_minute_ms"]:
+        console.print("Ours, median of every minute, ms:", *by_minute)
     if options.json:
         print(json.dumps(reports))
 
@@ -134,12 +136,24 @@ class Watched(Sink):
     def close(self) -> None:
         self.inner.close()
 
-    def growth(self) -> dict[str, float | None]:
-        """Median latency of the last minute less that of the first, and memory of the last less that of the second."""
+    def growth(self) -> dict[str, Any]:
+        """Median latency of the last minute less that of the first, and memory of the last less that of the second.
+
+        And the median latency of every whole minute, which tells a growth from a slow minute.
+        """
         return {
+            "latency_by_minute_ms": _by_minute(np.array(self.seen)),
             "latency_growth_ms": _growth(np.array(self.seen), since=0),
             "memory_growth_mb": _growth(np.array(self.memory), since=1),
         }
+
+
+def _by_minute(series: np.ndarray) -> list[float]:
+    """Medians of the (time, value) rows of every whole minute."""
+    if not len(series):
+        return []
+    minutes = (series[:, 0] - series[0, 0]) // 60
+    return [round(float(np.median(series[minutes == i, 1])), 1) for i in range(int(minutes[-1]))]
 
 
 def _growth(series: np.ndarray, since: int) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.loop import _growth
+from bench.loop import _by_minute, _growth
 
 
 def _series(length_s: float, values: np.ndarray) -> np.ndarray:
@@ -33,3 +33,9 @@ def test_a_short_run_is_told_by_its_thirds() -> None:
 def test_a_run_without_frames_has_no_growth() -> None:
     assert _growth(np.array([]), since=0) is None
     assert _growth(np.array([[5.0, 30.0]]), since=1) == 0.0
+
+
+def test_minutes_are_told_apart() -> None:
+    minutes = np.repeat([20.0, 25.0, 21.0], 60)
+    assert _by_minute(_series(179.9, minutes)) == [20.0, 25.0], "the third is not over"
+    assert _by_minute(np.array([])) == []
