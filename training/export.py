@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
 from torch import nn
 
 from engines.runtime.folding import fold_constants
@@ -50,10 +50,10 @@ def export(
         training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fuse the norms into nameless weights
         do_constant_folding=False,
     )
-    _tidy(path, {"precision": "bfloat16"} if bfloat16 else {})
     with torch.no_grad():
         answers = module(*tensors)
     answers = answers if isinstance(answers, tuple) else (answers,)
+    _tidy(path, {"precision": "bfloat16"} if bfloat16 else {}, [tuple(answer.shape) for answer in answers])
     arrays = {f"in_{i}": value for i, value in enumerate(inputs.values())}
     arrays |= {f"out_{i}": value.numpy() for i, value in enumerate(answers)}
     np.savez_compressed(path.with_suffix(".check.npz"), **arrays)
@@ -67,9 +67,12 @@ def load_weights(module: nn.Module, path: Path) -> nn.Module:
     return module.eval()
 
 
-def _tidy(path: Path, notes: dict[str, str]) -> None:
-    """The exporter stores equal weights once and refers to them; here each gets its own initialiser again. And what it
-    leaves to be computed of sizes and indices becomes numbers. `notes` become the file's metadata."""
+def _tidy(path: Path, notes: dict[str, str], shapes: list[tuple[int, ...]]) -> None:
+    """The exporter stores equal weights once and refers to them; here each gets its own initialiser again.
+
+    What it leaves to be computed of sizes and indices becomes numbers. `notes` become the file's metadata, and `shapes`
+    those of its outputs, but for the number of rows.
+    """
     model = onnx.load(path)
     helper.set_model_props(model, notes)
     graph = model.graph
@@ -81,6 +84,7 @@ def _tidy(path: Path, notes: dict[str, str]) -> None:
         graph.initializer.append(twin)
         graph.node.remove(node)
     model = fold_constants(model)
-    for output, known in zip(model.graph.output, shape_inference.infer_shapes(model).graph.output, strict=True):
-        output.CopyFrom(known)  # the exporter does not know the sizes of all
+    for output, shape in zip(model.graph.output, shapes, strict=True):  # the exporter does not know the sizes of all
+        for side, size in zip(list(output.type.tensor_type.shape.dim)[1:], shape[1:], strict=True):
+            side.dim_value = size
     onnx.save(model, path)

@@ -224,6 +224,11 @@ def _depth_to_space(node: _Node) -> Operation:
     return lambda x: functional.pixel_shuffle(x, block)
 
 
+def _expand(node: _Node) -> Operation:
+    shape = node.numbers(1)
+    return lambda x, _: x.expand(torch.broadcast_shapes(x.shape, shape))
+
+
 def _flatten(node: _Node) -> Operation:
     axis = node.attribute("axis", 1)
     return lambda x: x.reshape(int(np.prod(x.shape[:axis])), -1)
@@ -242,12 +247,14 @@ OPERATIONS: dict[str, Callable[[_Node], Operation]] = {
     "DepthToSpace": _depth_to_space,
     "Div": _plain(torch.div),
     "Exp": _plain(torch.exp),
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
     "LessOrEqual": _plain(torch.le),
     "Log": _plain(torch.log),
     "Mul": _plain(torch.mul),
+    "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMax": _reduce(torch.amax),
     "ReduceMean": _reduce(torch.mean),
     "ReduceSum": _reduce(torch.sum),
@@ -260,6 +267,7 @@ OPERATIONS: dict[str, Callable[[_Node], Operation]] = {
     "Softplus": _plain(functional.softplus),
     "Sqrt": _plain(torch.sqrt),
     "Sub": _plain(torch.sub),
+    "Tanh": _plain(torch.tanh),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

@@ -137,6 +137,7 @@ def values(*shape: int, seed: int = 1) -> np.ndarray:
         ("Unsqueeze", [np.array([-1, 1])], {}),
         ("ReduceSum", [np.array([1, 3])], {"keepdims": 0}),
         ("ReduceMean", [], {"axes": [-1]}),
+        ("ReduceL2", [], {"axes": [1]}),
         ("ReduceMax", [], {"axes": [2, 3], "keepdims": 0}),
         ("ArgMax", [], {"axis": 2, "keepdims": 0}),
         ("Cast", [], {"to": TensorProto.INT64}),
@@ -151,6 +152,9 @@ def values(*shape: int, seed: int = 1) -> np.ndarray:
         ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}),
         ("LessOrEqual", [values(5)], {}),
         ("Sigmoid", [], {}),
+        ("Tanh", [], {}),
+        ("Expand", [np.array([2, 3, 6, 5])], {}),
+        ("Expand", [np.array([4, 1, 1, 1, 5])], {}),
     ],
 )
 def test_operators_are_those_of_onnx(
