@@ -11,7 +11,7 @@ from enum import StrEnum
 GOAL = 30.0  # frames per second that a repair must not cost
 _MEASURED_S = 0.5
 _MOST_RUNS = 12
-_SHARE = 0.5  # of a frame's time that drawing and repair may take alone: beside the analysis it is up to twice that
+_SHARE = 0.6  # of a frame's time that drawing and repair may take alone: beside the analysis it is up to 1.6 times that
 
 _WATCHED_S = 2.0
 _LATE = 2  # times in a row that it is late before a level is given up: once is a hiccup
