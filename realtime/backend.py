@@ -39,9 +39,9 @@ class Backend(ABC):
 
     def mender(self, canvas: Canvas) -> Mender:
         """What repairs faces on a canvas, whose transfer is of this backend."""
-        from realtime.repair.mend import Mender
+        from realtime.repair.mend import HostMender
 
-        return Mender(canvas)
+        return HostMender(canvas)
 
 
 class HostBackend(Backend):

@@ -47,7 +47,7 @@ class _Mean:
 
 
 class DeviceMender(Mender):
-    """As `Mender`, by CUDA: the host only says where faces are.
+    """Does all of it with CUDA: the host only says where faces are.
 
     Args:
         canvas: whose pictures `transfer` carries.

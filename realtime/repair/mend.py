@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,13 +17,10 @@ from realtime.repair.tile import Square
 NO_NUMBERS = "its network gives no numbers, restore its file."
 
 
-class Mender:
+class Mender(ABC):
     """Repairs faces on a canvas and remembers what was corrected; belongs to the canvas's thread."""
 
-    def __init__(self, canvas: Canvas) -> None:
-        self._retouch = Retouch(canvas)
-        self._steadied: dict[int, Steadied] = {}
-
+    @abstractmethod
     def mend(
         self,
         network: Engine,
@@ -45,6 +43,32 @@ class Mender:
         Raises:
             EngineError: the network fails, or gives no numbers.
         """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """The next frame has nothing to do with the last one."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Release GL objects; may be called more than once."""
+
+
+class HostMender(Mender):
+    """Cuts, steadies and adds with OpenCV."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._retouch = Retouch(canvas)
+        self._steadied: dict[int, Steadied] = {}
+
+    def mend(
+        self,
+        network: Engine,
+        size: int,
+        patches: Sequence[Patch],
+        squares: Sequence[Square],
+        time_s: float,
+        strength: float,
+    ) -> None:
         tiles = self._retouch.read(patches, squares, size)
         (repaired,) = network(tiles)
         if not np.isfinite(repaired).all():
@@ -58,9 +82,7 @@ class Mender:
                 self._steadied[patch.face] = steadied
 
     def forget(self) -> None:
-        """The next frame has nothing to do with the last one."""
         self._steadied = {}
 
     def release(self) -> None:
-        """Release GL objects; may be called more than once."""
         self._retouch.release()

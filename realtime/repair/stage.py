@@ -11,7 +11,7 @@ from engines import EngineError
 from realtime.frame import Frame
 from realtime.render.canvas import Canvas
 from realtime.render.surface import Patch
-from realtime.repair.mend import Mender
+from realtime.repair.mend import HostMender, Mender
 from realtime.repair.networks import RepairOptions, load_networks
 from realtime.repair.pace import Level, Pace, holds, median_seconds
 from realtime.repair.retouch import SIZES
@@ -58,7 +58,7 @@ class Repair:
         self,
         options: RepairOptions,
         tell: Callable[[str], None] = print,
-        mender: Callable[[Canvas], Mender] = Mender,
+        mender: Callable[[Canvas], Mender] = HostMender,
     ) -> None:
         self._options, self._tell, self._make_mender = options, tell, mender
         self._networks = load_networks(options, tell)
