@@ -17,6 +17,7 @@ from rich.table import Table
 import engines
 from bench.machine import machine
 from engines.lstsq import solve
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks, first_sight
@@ -45,7 +46,7 @@ def run(options: Options) -> None:
     networks = Networks.load(options.threads)
     pixels = Demo().picture(0)
     points = first_sight(networks.landmarks, pixels, networks.detector(pixels)[:1]).points
-    occlusion = OcclusionNet(engines.load("occlusion", threads=options.threads))
+    occlusion = OcclusionNet(CropNet(engines.load("occlusion", threads=options.threads)))
     faces = (Face(1, points[0], np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0)),)
     solid = np.dstack([points[:, :68], lift(networks.depthnet, points)[0][:, :68, None]])
     crops = [face_crop(points[0], CROP)]

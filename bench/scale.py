@@ -80,7 +80,9 @@ def measured(options: Options, count: int, start: Any = None) -> dict[str, Any]:
     threads = network_threads(options.threads)
     backend = open_backend(options.runtime, threads)
     with open_analyser(AnalysisOptions(max_faces=count, live=True), backend) as analyser:
-        renderer = Renderer(RenderOptions(people=demo_people(analyser)), transfer=backend.transfer)
+        renderer = Renderer(
+            RenderOptions(people=demo_people(analyser)), transfer=backend.transfer, modeller=backend.modeller
+        )
         renderer.open()
         timings, settings, seen = Timings(), Settings(options.mode), 0
         began = 0.0

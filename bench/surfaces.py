@@ -22,6 +22,7 @@ from rich.table import Table
 import engines
 from bench.machine import machine
 from realtime.analysis.analyser import Analyser, AnalysisOptions, open_analyser
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.distance import head_distance, inner_face
 from realtime.analysis.surface import FacingNet, ReliefNet
 from realtime.frame import Frame
@@ -71,8 +72,8 @@ def _times(analyser: Analyser, rounds: int) -> dict[str, tuple[float, float]]:
     depth = registration(kinect1.millimetres(raw))
     frame = Frame(pixels, 0, 0.0, 0.0, depth=depth, intrinsics=seen)
     faces, bare = analyser.analyse(frame), replace(frame, depth=None)
-    relief = ReliefNet(engines.load("facial_depth_live", threads=1))
-    facing = FacingNet(engines.load("facial_normals_live", threads=1))
+    relief = ReliefNet(CropNet(engines.load("facial_depth_live", threads=1)))
+    facing = FacingNet(CropNet(engines.load("facial_normals_live", threads=1)))
     pieces: dict[str, Callable[[], object]] = {
         "raw Kinect depth to millimetres, registered, holes filled": lambda: registration(kinect1.millimetres(raw)),
         "normals of a head, sensor": lambda: normal_map(frame, faces),

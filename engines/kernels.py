@@ -27,6 +27,7 @@ from engines.errors import EngineError, GpuError
 
 # machine code for these; other cards from 8.0 on translate the file's PTX when they first load it
 TARGETS = (80, 86, 89, 90, 100, 120)
+STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ class KernelModule:
         return function
 
     def stream(self) -> Any:
-        """A new pycuda stream on this GPU; others wrap its `handle`."""
+        """A new pycuda stream on this GPU, which does not wait for the default one; others wrap its `handle`."""
         with self.active("make a stream"):
-            return self.driver.Stream()
+            return self.driver.Stream(STREAM_NON_BLOCKING)
 
     @contextmanager
     def active(self, doing: str, family: type[EngineError] = GpuError) -> Iterator[None]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import engines
 from engines import EngineError
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.networks import Networks
-from realtime.analysis.occlusion import OcclusionNet
 
 if TYPE_CHECKING:  # who only analyses needs no OpenGL
+    from realtime.effects.modelling import Modeller
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
     from realtime.repair.mend import Mender
@@ -30,12 +31,18 @@ class Backend(ABC):
         """What finds and follows faces."""
 
     @abstractmethod
-    def occlusion(self) -> OcclusionNet:
-        """What sees what is in front of them, in the frames those networks look at."""
+    def crop_net(self, name: str) -> CropNet:
+        """What runs a network that looks at crops of the frames, by its name."""
 
     @abstractmethod
     def transfer(self) -> Transfer:
         """What carries frames into OpenGL and out of it; made on the thread that draws, its context current."""
+
+    def modeller(self, canvas: Canvas) -> Modeller:
+        """What fits source faces onto the faces of a canvas, whose transfer is of this backend."""
+        from realtime.effects.modelling import HostModeller
+
+        return HostModeller()
 
     def mender(self, canvas: Canvas) -> Mender:
         """What repairs faces on a canvas, whose transfer is of this backend."""
@@ -58,8 +65,8 @@ class HostBackend(Backend):
     def networks(self) -> Networks:
         return Networks.load(self._threads, self._runtime)
 
-    def occlusion(self) -> OcclusionNet:
-        return OcclusionNet(engines.load("occlusion", self._runtime, self._threads))
+    def crop_net(self, name: str) -> CropNet:
+        return CropNet(engines.load(name, self._runtime, self._threads))
 
     def transfer(self) -> Transfer:
         from realtime.render.transfer import HostTransfer

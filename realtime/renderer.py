@@ -12,6 +12,7 @@ import numpy as np
 from realtime.controls import Mode, Settings
 from realtime.effects.base import Effect
 from realtime.effects.marks import Dots, Nothing, Wires
+from realtime.effects.modelling import HostModeller, Modeller
 from realtime.effects.monitor import Monitor
 from realtime.effects.photo import Person
 from realtime.effects.privacy import OnLost, Veil
@@ -65,13 +66,18 @@ class Renderer:
         options: what stays as it is.
         repair: what repairs the faces; None leaves them as they are drawn.
         transfer: makes what carries pictures into OpenGL and out of it, on the thread of `open`.
+        modeller: makes what fits source faces onto the faces of a canvas.
     """
 
     def __init__(
-        self, options: RenderOptions, repair: Repair | None = None, transfer: Callable[[], Transfer] = HostTransfer
+        self,
+        options: RenderOptions,
+        repair: Repair | None = None,
+        transfer: Callable[[], Transfer] = HostTransfer,
+        modeller: Callable[[Canvas], Modeller] = lambda canvas: HostModeller(),
     ) -> None:
         self._options = options
-        self._make_transfer = transfer
+        self._make_transfer, self._make_modeller = transfer, modeller
         self._repair = repair
         self._split = Split("prepare")
         self._effects: dict[Mode, Effect] = {}
@@ -170,7 +176,8 @@ class Renderer:
             case Mode.SWAP:
                 if not self._options.people:
                     raise InputError("Mode swap needs a face to draw: give one with --face PHOTO.")
-                return Swap(self._options.people, self._options.live_eyes, self._options.live_mouth)
+                modeller = self._make_modeller(self._canvas)
+                return Swap(self._options.people, self._options.live_eyes, self._options.live_mouth, modeller)
             case Mode.ROTATE:
                 return Rotate()
             case Mode.FRONTALISE:

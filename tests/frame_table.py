@@ -33,6 +33,9 @@ PLACES = (
 )
 
 
+NOWHERE: Any = None  # who only looks at numbers needs no place on the GPU
+
+
 class Bench:
     """Memory to try kernels on."""
 
@@ -57,8 +60,8 @@ class Bench:
     def cut(self, picture: np.ndarray, crops: list[Crop], planes: int) -> np.ndarray:
         out = self.sent(np.full((len(crops), planes, crops[0].size, crops[0].size), np.nan, np.float32))
         rows = np.zeros(len(crops), CUT)
-        write_cuts(rows, crops, out)
-        self.kernels.cut(self.sent(picture), self.sent(rows), crops[0].size)
+        write_cuts(rows, crops, out, self.sent(picture))
+        self.kernels.cut(self.sent(rows), crops[0].size)
         return self.fetched(out)
 
 
@@ -106,10 +109,10 @@ class FrameTable:
         pixels = picture(rng)
         grey, colour = (square_crop((300, 200), 200, 5, size) for size in (40, 56))
         outs = [bench.sent(np.zeros((1, planes, size, size), np.float32)) for planes, size in ((1, 40), (3, 56))]
-        rows = np.zeros(2, CUT)
+        rows, there = np.zeros(2, CUT), bench.sent(pixels)
         for row, crop, out in zip(rows, (grey, colour), outs, strict=True):
-            write_cuts(row[None], [crop], out)
-        bench.kernels.cut(bench.sent(pixels), bench.sent(rows), 56)
+            write_cuts(row[None], [crop], out, there)
+        bench.kernels.cut(bench.sent(rows), 56)
         for crop, out in zip((grey, colour), outs, strict=True):
             np.testing.assert_array_equal(bench.fetched(out), bench.cut(pixels, [crop], out.shape[1]))
 
@@ -146,7 +149,8 @@ class FrameTable:
             after, boxed = self._followed(bench, found, confidence[here], rows)
             for place, (face, depth) in enumerate(zip(here, depths, strict=True)):
                 np.testing.assert_allclose(after["seen"][place], seen[face], atol=2e-3)
-                ours[face].offer(time_s, after[place], boxed[place, :, 0])
+                np.testing.assert_array_equal(after["confidence"][place], confidence[face])
+                ours[face].offer(time_s, after[place], boxed[place, :, 0], NOWHERE)
                 smooth = ours[face](seen[face], confidence[face], time_s, depth)
                 wanted = theirs[face](seen[face].astype(np.float32), confidence[face], time_s, depth)
                 np.testing.assert_allclose(smooth, wanted, atol=5e-3)
@@ -162,8 +166,9 @@ class FrameTable:
         fixed = bench.sent(RIGIDITY.astype(np.float32)), bench.sent(FaceFilter().gains.astype(np.float32))
         network = bench.sent(found.astype(np.float32)), bench.sent(confidence)
         after = bench.sent(np.zeros(count, SEEN))
+        rows["after"] = [after.item(place).pointer for place in range(count)]
         boxed = tuple(bench.sent(np.zeros((count, 68, 2), np.float32)) for _ in range(2))
-        bench.kernels.follow(network, fixed, bench.sent(rows), after, boxed)
+        bench.kernels.follow(network, fixed, bench.sent(rows), boxed)
         one, other = (bench.fetched(each) for each in boxed)
         np.testing.assert_array_equal(one, other)
         return bench.fetched(after), one

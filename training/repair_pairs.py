@@ -21,6 +21,7 @@ from rich.progress import Progress
 
 import engines
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks
@@ -152,7 +153,7 @@ class Studio:
 
     def __init__(self) -> None:
         self._networks = Networks.load(threads=1)
-        self._covers = OcclusionNet(engines.load("occlusion", threads=1))
+        self._covers = OcclusionNet(CropNet(engines.load("occlusion", threads=1)))
 
     def __enter__(self) -> Self:
         self._context = Context()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ Array = NDArray[Any]
 MAX_BATCH = 16
 
 # told what is being compiled, how many steps of that are done, and how many there are
-Progress = Callable[[str, int, int], None]
+Progress: TypeAlias = Callable[[str, int, int], None]
+# puts something on a CUDA stream
+Work: TypeAlias = Callable[[int], None]
+# one thread of the process at a time records a CUDA graph: what one waits for another may not do meanwhile
+RECORDING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ class DeviceArray:
         """Its size."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
+    def first(self, count: int) -> DeviceArray:
+        """As many as `count` along the first axis."""
+        return DeviceArray(self.pointer, (count, *self.shape[1:]), self.dtype)
+
     def item(self, place: int) -> DeviceArray:
         """What lies at a place along the first axis, from 0."""
         return DeviceArray(self.pointer + place * self.nbytes // self.shape[0], self.shape[1:], self.dtype)
@@ -98,22 +107,74 @@ class Buffers:
     outputs: tuple[Array, ...]
 
 
+Bound = TypeVar("Bound")
+
+
+class Bindings(Generic[Bound]):
+    """What each thread has bound of an engine: something of its own per batch size, and which it bound last.
+
+    Args:
+        spec: of the network.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    def bind(self, batch: int, make: Callable[[int], Bound]) -> Bound:
+        """What the calling thread has for a batch size, which is its current one now.
+
+        Args:
+            batch: 1 to 16.
+            make: makes what a thread needs for a batch size; one thread at a time is in it.
+
+        Raises:
+            EngineError: the network does not take such a batch, or `make` fails.
+        """
+        bound: dict[int, Bound] = self._local.__dict__.setdefault("bound", {})
+        if batch not in bound:
+            self._spec.check_batch(batch)
+            with self._lock:
+                bound[batch] = make(batch)
+        self._local.current = bound[batch]
+        return bound[batch]
+
+    @property
+    def current(self) -> Bound:
+        """What the calling thread bound last; EngineError where that is nothing."""
+        if not hasattr(self._local, "current"):
+            raise EngineError(f"The network '{self._spec.network}' was run before bind() on this thread: bind first.")
+        current: Bound = self._local.current
+        return current
+
+
 class Engine(ABC):
     """A network made ready for this machine.
 
     Calls may come from several threads: `bind` and `run` work on memory of the calling thread.
 
+    Args:
+        name: for messages.
+        path: the .onnx file.
+        threads: how many CPU threads compute, where the CPU does; None leaves it to the runtime.
+        cache: folder for compiled networks, where the runtime compiles to files, or None for no cache.
+        progress: hears of compiling, where that takes long enough to be told in steps.
+
     Attributes:
         spec: names, shapes and types of inputs and outputs.
         runtime: what computes, with version and device, for reports and tables.
         precision: the number type it computes in.
+        remarks: sentences for the person about how it was made ready; most often there is nothing to say.
+
+    Raises:
+        EngineError: the runtime cannot work here, the file is damaged, or is a network that it cannot run.
     """
 
-    spec: Spec
     runtime: str
     precision: str
+    remarks: tuple[str, ...] = ()
 
-    @abstractmethod
     def __init__(
         self,
         name: str,
@@ -122,18 +183,13 @@ class Engine(ABC):
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Read the network.
+        self._name, self._path = name, path
+        self._threads, self._cache, self._progress = threads, cache, progress
+        self.spec = self._opened()
 
-        Args:
-            name: for messages.
-            path: the .onnx file.
-            threads: how many CPU threads compute, where the CPU does; None leaves it to the runtime.
-            cache: folder for compiled networks, where the runtime compiles to files, or None for no cache.
-            progress: hears of compiling, where that takes long enough to be told in steps.
-
-        Raises:
-            EngineError: the runtime cannot work here, the file is damaged, or is a network that it cannot run.
-        """
+    @abstractmethod
+    def _opened(self) -> Spec:
+        """Read the network and make it ready, as told by the arguments."""
 
     @abstractmethod
     def bind(self, batch: int) -> Buffers:
@@ -176,6 +232,12 @@ class DeviceEngine(Engine):
         engine.device(batch).inputs[0]    # is written there
         engine.launch(stream)
         engine.fetch(stream)              # where the results are wanted on the host, too
+
+    Where other work stands round networks, all of it is recorded as one CUDA graph:
+
+        def work(stream): engine.enqueue(stream); ...
+        replay = engine.record(work, stream)
+        replay(stream)
     """
 
     @abstractmethod
@@ -191,5 +253,17 @@ class DeviceEngine(Engine):
         """Start computing the outputs of this thread's device buffers on a CUDA stream, and return at once."""
 
     @abstractmethod
+    def enqueue(self, stream: int) -> None:
+        """As `launch`, kernel by kernel: for `record`."""
+
+    @abstractmethod
     def fetch(self, stream: int) -> None:
         """Start copying them into the outputs of this thread's host buffers (`bind`), and return at once."""
+
+    @abstractmethod
+    def record(self, work: Work, stream: int) -> Work:
+        """What `work` puts on the stream it is given, networks of this runtime by `enqueue`, as one CUDA graph.
+
+        Nothing of it runs now, and all of it ran before (at the first time code is loaded, which cannot be recorded).
+        The result puts the graph on the stream it is given.
+        """

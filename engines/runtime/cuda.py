@@ -6,22 +6,23 @@ Only what an engine needs. Errors are `GpuError`; imported late, for machines wi
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from cuda.bindings import runtime as runtime
 
 from engines.errors import GpuError
-from engines.runtime.base import Array, DeviceArray
+from engines.runtime.base import RECORDING, Array, DeviceArray, Work
 
 
 class Memory:
-    """Page-locked host arrays and arrays on the GPU, all given back when it goes."""
+    """Page-locked host arrays, arrays on the GPU, and events, all given back when it goes."""
 
     def __init__(self) -> None:
         self._host: list[int] = []
         self._device: list[int] = []
+        self._events: list[int] = []
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Zeros on the host that the GPU reads and writes at full speed, without the processor."""
@@ -39,8 +40,16 @@ class Memory:
         self._device.append(pointer)
         return DeviceArray(pointer, shape, dtype)
 
+    def event(self) -> int:
+        """What streams wait for, see `mark`."""
+        event = int(done(runtime.cudaEventCreateWithFlags(runtime.cudaEventDisableTiming), "make an event"))
+        self._events.append(event)
+        return event
+
     def __del__(self) -> None:
         # no errors here: at the end of the program the driver may be gone before us
+        for event in self._events:
+            runtime.cudaEventDestroy(event)
         for pointer in self._host:
             runtime.cudaFreeHost(pointer)
         for pointer in self._device:
@@ -69,20 +78,46 @@ def wait(stream: int) -> None:
     done(runtime.cudaStreamSynchronize(stream), "finish")
 
 
-def record(work: Callable[[int], None], stream: int) -> int:
+def mark(event: int, stream: int) -> None:
+    """The event is over when the stream has done all it was given."""
+    done(runtime.cudaEventRecord(event, stream), "mark an event")
+
+
+def wait_for(event: int, stream: int) -> None:
+    """What the stream is given from now on starts after the event; the host does not wait."""
+    done(runtime.cudaStreamWaitEvent(stream, event, 0), "wait for an event")
+
+
+def record(work: Work, stream: int) -> int:
     """What `work` does on the stream it is given, as a CUDA graph for `replay`; nothing of it runs now."""
     mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may go on
-    done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
-    try:
-        work(stream)
-    finally:
-        ended = runtime.cudaStreamEndCapture(stream)
-    return int(done(runtime.cudaGraphInstantiate(done(ended, "end a graph"), 0), "make a graph ready"))
+    with RECORDING:
+        done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
+        try:
+            work(stream)
+        finally:
+            ended = runtime.cudaStreamEndCapture(stream)
+        graph = done(ended, "end a graph")
+        try:
+            return int(done(runtime.cudaGraphInstantiate(graph, 0), "make a graph ready"))
+        finally:
+            runtime.cudaGraphDestroy(graph)
+
+
+def is_recording(stream: int) -> bool:
+    """Whether a graph is being recorded on that stream."""
+    status = done(runtime.cudaStreamIsCapturing(stream), "say what it does")
+    return bool(status != runtime.cudaStreamCaptureStatus.cudaStreamCaptureStatusNone)
 
 
 def replay(graph: int, stream: int) -> None:
     """Start a recorded graph."""
     done(runtime.cudaGraphLaunch(graph, stream), "run a graph")
+
+
+def recorded(work: Work, stream: int) -> Work:
+    """As `record`, what puts the graph on a stream."""
+    return partial(replay, record(work, stream))
 
 
 def done(result: tuple[Any, ...], doing: str) -> Any:

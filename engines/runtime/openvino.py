@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
-from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
 from engines.errors import EngineError
-from engines.runtime.base import Buffers, Engine, Progress, Spec, TensorSpec
+from engines.runtime.base import Bindings, Buffers, Engine, Spec, TensorSpec
 
 
 @lru_cache(maxsize=1)
 def _core() -> Any:
     return ov.Core()
-
-
-@dataclass(slots=True)
-class _Thread:
-    """What one calling thread owns: a request with its buffers per batch size, and the one it bound last."""
-
-    bound: dict[int, tuple[Any, Buffers]] = field(default_factory=dict)
-    current: Any = None
 
 
 class OpenVinoEngine(Engine):
@@ -43,28 +32,7 @@ class OpenVinoEngine(Engine):
     runtime = f"openvino {ov.__version__.split('-')[0]} cpu"
     precision = "float32"
 
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        threads: int | None = None,
-        cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """Read the network and compile it for one item.
-
-        Args:
-            name: for messages.
-            path: the .onnx file.
-            threads: how many threads compute; None leaves it to OpenVINO (all cores).
-            cache: folder for compiled networks, or None for no cache.
-            progress: of no use here, compiling takes a moment.
-
-        Raises:
-            EngineError: the file is damaged, or is a network that a batch-first call cannot run.
-        """
-        self._name = name
-        self._path = path
+    def _opened(self) -> Spec:
         model = self._read()
         if _stands_bfloat16(model) and _has_bfloat16():
             self.precision = "bfloat16"
@@ -74,44 +42,34 @@ class OpenVinoEngine(Engine):
             # several engines live in one process: pinned, they would all sit on the same core
             "ENABLE_CPU_PINNING": False,
         }
-        if threads is not None:
-            self._config["INFERENCE_NUM_THREADS"] = threads
-        if cache is not None:
-            self._config["CACHE_DIR"] = str(cache)
+        if self._threads is not None:
+            self._config["INFERENCE_NUM_THREADS"] = self._threads
+        if self._cache is not None:
+            self._config["CACHE_DIR"] = str(self._cache)
         self._compiled: dict[int, Any] = {}
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self.spec = _spec(name, model)
+        self.spec = _spec(self._name, model)
+        self._bindings: Bindings[tuple[Any, Buffers]] = Bindings(self.spec)
         self._compile(max(1, self.spec.inputs[0].shape[0]))
+        return self.spec
 
     def bind(self, batch: int) -> Buffers:
-        mine = self._mine()
-        if batch not in mine.bound:
-            self.spec.check_batch(batch)
-            request = self._compile(batch).create_infer_request()
-            buffers = Buffers(
-                tuple(np.zeros(item.sized(batch), item.dtype) for item in self.spec.inputs),
-                tuple(np.zeros(item.sized(batch), item.dtype) for item in self.spec.outputs),
-            )
-            for place, array in enumerate(buffers.inputs):
-                request.set_input_tensor(place, ov.Tensor(array, shared_memory=True))
-            for place, array in enumerate(buffers.outputs):
-                request.set_output_tensor(place, ov.Tensor(array, shared_memory=True))
-            mine.bound[batch] = request, buffers
-        mine.current, buffers = mine.bound[batch]
-        return buffers
+        return self._bindings.bind(batch, self._bound)[1]
 
     def run(self, stream: object | None = None) -> None:
-        request = self._mine().current
-        if request is None:
-            raise EngineError(f"The network '{self._name}' was run before bind() on this thread: bind a batch first.")
-        request.infer()
+        self._bindings.current[0].infer()
 
-    def _mine(self) -> _Thread:
-        if not hasattr(self._local, "state"):
-            self._local.state = _Thread()
-        state: _Thread = self._local.state
-        return state
+    def _bound(self, batch: int) -> tuple[Any, Buffers]:
+        """A request with its buffers."""
+        request = self._compile(batch).create_infer_request()
+        buffers = Buffers(
+            tuple(np.zeros(item.sized(batch), item.dtype) for item in self.spec.inputs),
+            tuple(np.zeros(item.sized(batch), item.dtype) for item in self.spec.outputs),
+        )
+        for place, array in enumerate(buffers.inputs):
+            request.set_input_tensor(place, ov.Tensor(array, shared_memory=True))
+        for place, array in enumerate(buffers.outputs):
+            request.set_output_tensor(place, ov.Tensor(array, shared_memory=True))
+        return request, buffers
 
     def _read(self) -> Any:
         try:
@@ -122,18 +80,17 @@ class OpenVinoEngine(Engine):
             ) from error
 
     def _compile(self, batch: int) -> Any:
-        with self._lock:
-            if batch not in self._compiled:
-                model = self._read()
-                model.reshape({item.name: list(item.sized(batch)) for item in self.spec.inputs})
-                try:
-                    self._compiled[batch] = _core().compile_model(model, "CPU", self._config)
-                except RuntimeError as error:
-                    raise EngineError(
-                        f"The network '{self._name}' ({self._path}) does not compile for OpenVINO's CPU: "
-                        "export it again with operators OpenVINO has."
-                    ) from error
-            return self._compiled[batch]
+        if batch not in self._compiled:
+            model = self._read()
+            model.reshape({item.name: list(item.sized(batch)) for item in self.spec.inputs})
+            try:
+                self._compiled[batch] = _core().compile_model(model, "CPU", self._config)
+            except RuntimeError as error:
+                raise EngineError(
+                    f"The network '{self._name}' ({self._path}) does not compile for OpenVINO's CPU: "
+                    "export it again with operators OpenVINO has."
+                ) from error
+        return self._compiled[batch]
 
 
 def _stands_bfloat16(model: Any) -> bool:

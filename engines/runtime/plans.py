@@ -84,6 +84,16 @@ class PlanBuilder:
             self._write(path, self._compiled(name, network, progress))
         return path
 
+    def remarks(self, name: str, network: Path) -> tuple[str, ...]:
+        """What to tell the person before `plan`: that there are plans, but none for this card, library and network."""
+        others = sorted(other.name for other in self.folder.glob(f"{name}-*.plan"))
+        if not others or self.path(name, network).is_file():
+            return ()
+        return (
+            f"The network '{name}' is compiled for {self.gpu.name} by {self._edition} {self.tensorrt.__version__}: the "
+            f"plan there is for something else ({', '.join(others)}).",
+        )
+
     @property
     def _edition(self) -> str:
         return str(self.tensorrt.__name__)

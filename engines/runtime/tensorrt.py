@@ -7,39 +7,30 @@ library; plans are compiled by TensorRT for RTX in every test run, and this file
 from __future__ import annotations
 
 import tempfile
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engines.errors import EngineError
+from engines.errors import EngineError, GpuError
 from engines.nvidia import gpus
 from engines.runtime import cuda
-from engines.runtime.base import Buffers, DeviceArray, DeviceBuffers, DeviceEngine, Progress, Spec, TensorSpec
+from engines.runtime.base import Bindings, Buffers, DeviceArray, DeviceBuffers, DeviceEngine, Spec, TensorSpec, Work
 from engines.runtime.cuda import Memory
 from engines.runtime.plans import PlanBuilder, library, make_log, profile_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bound:
-    """Of one thread and batch size: memory here and there, what computes, and the stream it was recorded on."""
+    """Of one thread and batch size: memory here and there, what computes, a stream, and the graph once it is wanted."""
 
     memory: Memory
     buffers: Buffers
     device: DeviceBuffers
-    context: Any
-    graph: int
+    compute: Work
     stream: int
-
-
-@dataclass(slots=True)
-class _Thread:
-    """What one calling thread owns: buffers per batch size, and those it bound last."""
-
-    bound: dict[int, _Bound] = field(default_factory=dict)
-    current: _Bound | None = None
+    graph: Work | None = None
 
 
 class TensorRtEngine(DeviceEngine):
@@ -48,15 +39,7 @@ class TensorRtEngine(DeviceEngine):
     runtime = "tensorrt"
     precision = "float16"
 
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        threads: int | None = None,
-        cache: Path | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """As `Engine`; threads have no use here."""
+    def _opened(self) -> Spec:
         found = gpus()
         if not found:
             raise EngineError(
@@ -64,30 +47,31 @@ class TensorRtEngine(DeviceEngine):
             )
         self._trt = library()
         self.runtime = f"{self._trt.__name__} {self._trt.__version__} {found[0].name}"
-        self._name = name
         self._log = make_log(self._trt)
-        builder = PlanBuilder(self._trt, found[0], cache or Path(tempfile.gettempdir()) / "facet")
-        self._plan = builder.plan(name, path, progress)
+        builder = PlanBuilder(self._trt, found[0], self._cache or Path(tempfile.gettempdir()) / "facet")
+        self.remarks = builder.remarks(self._name, self._path)
+        self._plan = builder.plan(self._name, self._path, self._progress)
         self._engine = self._loaded()
         if self._engine is None:  # the file is damaged: once more, from the network
+            self.remarks += (f"The plan {self._plan} was damaged: '{self._name}' has been compiled anew.",)
             self._plan.unlink()
-            self._plan = builder.plan(name, path, progress)
+            self._plan = builder.plan(self._name, self._path, self._progress)
             self._engine = self._loaded()
         if self._engine is None:
             raise EngineError(f"TensorRT cannot load the plan {self._plan} it has just made: {self._log.last}.")
-        self.spec = self._read_spec()
-        self._lock = threading.Lock()
-        self._local = threading.local()
+        spec = self._read_spec()
+        self._bindings: Bindings[_Bound] = Bindings(spec)
+        return spec
 
     def bind(self, batch: int) -> Buffers:
-        return self._bind(batch).buffers
+        return self._bindings.bind(batch, self._make).buffers
 
     def device(self, batch: int) -> DeviceBuffers:
-        return self._bind(batch).device
+        return self._bindings.bind(batch, self._make).device
 
     def run(self, stream: Any = None) -> None:
         """Compute; on a `stream` (a CUDA stream's address) results are there when that has come so far."""
-        current = self._bound()
+        current = self._bindings.current
         on = current.stream if stream is None else int(stream)
         for array, there in zip(current.buffers.inputs, current.device.inputs, strict=True):
             cuda.upload(array, there, on)
@@ -97,33 +81,21 @@ class TensorRtEngine(DeviceEngine):
             cuda.wait(on)
 
     def launch(self, stream: int) -> None:
-        cuda.replay(self._bound().graph, stream)
+        current = self._bindings.current
+        if current.graph is None:
+            current.graph = self.record(current.compute, current.stream)
+        current.graph(stream)
+
+    def enqueue(self, stream: int) -> None:
+        self._bindings.current.compute(stream)
 
     def fetch(self, stream: int) -> None:
-        current = self._bound()
+        current = self._bindings.current
         for there, array in zip(current.device.outputs, current.buffers.outputs, strict=True):
             cuda.download(there, array, stream)
 
-    def _bind(self, batch: int) -> _Bound:
-        mine = self._mine()
-        if batch not in mine.bound:
-            self.spec.check_batch(batch)
-            with self._lock:
-                mine.bound[batch] = self._make(batch)
-        mine.current = mine.bound[batch]
-        return mine.current
-
-    def _bound(self) -> _Bound:
-        current = self._mine().current
-        if current is None:
-            raise EngineError(f"The network '{self._name}' was run before bind() on this thread: bind a batch first.")
-        return current
-
-    def _mine(self) -> _Thread:
-        if not hasattr(self._local, "state"):
-            self._local.state = _Thread()
-        state: _Thread = self._local.state
-        return state
+    def record(self, work: Work, stream: int) -> Work:
+        return cuda.recorded(work, stream)
 
     def _loaded(self) -> Any:
         """The plan made ready on the GPU, None where it is damaged."""
@@ -143,18 +115,24 @@ class TensorRtEngine(DeviceEngine):
     def _make(self, batch: int) -> _Bound:
         memory, stream = Memory(), cuda.new_stream()
         context, keep = self._context()
+        name, log = self._name, self._log  # what computes must not keep the engine: its memory goes with it
+
+        def must(good: bool, doing: str) -> None:
+            if not good:
+                raise GpuError(f"TensorRT could not {doing} the network '{name}': {log.last}.")
+
+        must(context is not None, "find memory to run")
         if self._engine.num_optimization_profiles > 1:
-            context.set_optimization_profile_async(profile_of(batch), stream)
+            must(context.set_optimization_profile_async(profile_of(batch), stream), f"run {batch} at once by")
+        for item in self.spec.inputs:
+            must(context.set_input_shape(item.name, item.sized(batch)), f"take {item} into")
         arrays: list[DeviceArray] = []
         for item in (*self.spec.inputs, *self.spec.outputs):
             arrays.append(memory.device(item.sized(batch), item.dtype))
-            context.set_tensor_address(item.name, arrays[-1].pointer)
-        for item in self.spec.inputs:
-            context.set_input_shape(item.name, item.sized(batch))
+            must(context.set_tensor_address(item.name, arrays[-1].pointer), f"use memory for {item} in")
 
         def compute(on: int) -> None:
-            if not context.execute_async_v3(on):
-                raise EngineError(f"TensorRT could not run the network '{self._name}': {self._log.last}.")
+            must(context.execute_async_v3(on), "run")
 
         compute(stream)  # what is done once, at the first run, must not be recorded
         cuda.wait(stream)
@@ -167,8 +145,7 @@ class TensorRtEngine(DeviceEngine):
                 tuple(memory.pinned(array.shape, array.dtype) for array in arrays[count:]),
             ),
             DeviceBuffers(tuple(arrays[:count]), tuple(arrays[count:])),
-            context,
-            cuda.record(compute, stream),
+            compute,
             stream,
         )
 

@@ -5,11 +5,10 @@ For machines with torch and a GPU; numbers are float32 throughout.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,15 @@ from onnx import ModelProto, helper
 
 from engines.errors import EngineError, GpuError
 from engines.runtime.base import (
+    RECORDING,
+    Bindings,
     Buffers,
     DeviceArray,
     DeviceBuffers,
     DeviceEngine,
-    Progress,
     Spec,
     TensorSpec,
+    Work,
 )
 from engines.runtime.folding import fold_constants
 from engines.runtime.torch_operators import Program
@@ -36,25 +37,19 @@ WARM_UP_RUNS = 3
 
 @dataclass(slots=True)
 class _Bound:
-    """Of one thread and batch size: host memory, the GPU's (the same memory on a CPU), and what computes."""
+    """Of one thread and batch size: host memory, the GPU's (the same memory on a CPU), what computes, and that as a
+    graph once it is wanted."""
 
     buffers: Buffers
     host: tuple[tuple[Any, ...], tuple[Any, ...]]
     device: tuple[tuple[Any, ...], tuple[Any, ...]]
     compute: Callable[[], None]
+    graph: Callable[[], None] | None = None
 
     def fetch(self) -> None:
         """Start copying the results to the host."""
         for here, there in zip(self.host[1], self.device[1], strict=True):
             here.copy_(there, non_blocking=True)
-
-
-@dataclass(slots=True)
-class _Thread:
-    """What one calling thread owns: buffers per batch size, and those it bound last."""
-
-    bound: dict[int, _Bound] = field(default_factory=dict)
-    current: _Bound | None = None
 
 
 class TorchEngine(DeviceEngine):
@@ -63,33 +58,31 @@ class TorchEngine(DeviceEngine):
     runtime = f"torch {torch.__version__}"
     precision = "float32"
 
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        threads: int | None = None,
-        cache: Path | None = None,
-        progress: Progress | None = None,
-        device: str = "cuda",
-    ) -> None:
-        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime. The rest has no use here."""
-        if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError("The torch runtime needs an NVIDIA GPU and torch with CUDA: take --runtime openvino.")
+    def __init__(self, *arguments: Any, device: str = "cuda", **options: Any) -> None:
+        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime."""
         self._device = torch.device(device)
-        self.runtime = f"{TorchEngine.runtime} {torch.cuda.get_device_name() if device == 'cuda' else device}"
-        self._name = name
+        super().__init__(*arguments, **options)
+
+    def _opened(self) -> Spec:
+        if self._on_gpu and not torch.cuda.is_available():
+            raise EngineError("The torch runtime needs an NVIDIA GPU and torch with CUDA: take --runtime openvino.")
+        self.runtime = f"{TorchEngine.runtime} {torch.cuda.get_device_name() if self._on_gpu else self._device}"
         try:
-            self._model = onnx.load(path)
+            self._model = onnx.load(self._path)
             onnx.checker.check_model(self._model)
         except (DecodeError, onnx.checker.ValidationError) as error:
             raise EngineError(
-                f"The network '{name}' cannot be read from {path}: restore the file, it is damaged."
+                f"The network '{self._name}' cannot be read from {self._path}: restore the file, it is damaged."
             ) from error
-        self.spec = _spec(name, self._model)
+        spec = _spec(self._name, self._model)
         self._programs: dict[int, Program] = {}
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self._program(max(1, self.spec.inputs[0].shape[0]))
+        self._bindings: Bindings[_Bound] = Bindings(spec)
+        self._program(max(1, spec.inputs[0].shape[0]))
+        return spec
+
+    @property
+    def _on_gpu(self) -> bool:
+        return bool(self._device.type == "cuda")
 
     def bind(self, batch: int) -> Buffers:
         return self._bind(batch).buffers
@@ -100,26 +93,42 @@ class TorchEngine(DeviceEngine):
 
     def run(self, stream: Any = None) -> None:
         """Compute; with a `stream` (torch.cuda.Stream) of the caller's, results are there when that has come so far."""
-        current = self._current()
+        current = self._bindings.current
         with self._computing(), torch.cuda.stream(stream):
             for there, here in zip(current.device[0], current.host[0], strict=True):
                 there.copy_(here, non_blocking=True)
-            current.compute()
+            self._replayed(current)
             current.fetch()
-            if stream is None and self._device.type == "cuda":
+            if stream is None and self._on_gpu:
                 torch.cuda.current_stream().synchronize()
 
     def launch(self, stream: int) -> None:
         with self._computing(), self._on(stream):
-            self._current().compute()
+            self._replayed(self._bindings.current)
+
+    def enqueue(self, stream: int) -> None:
+        with self._computing(), self._on(stream):
+            self._bindings.current.compute()
 
     def fetch(self, stream: int) -> None:
         with self._computing(), self._on(stream):
-            self._current().fetch()
+            self._bindings.current.fetch()
+
+    def record(self, work: Work, stream: int) -> Work:
+        if not self._on_gpu:
+            return work
+        with self._computing():
+            replay = _captured(partial(work, stream), torch.cuda.ExternalStream(stream))
+
+        def replayed(on: int) -> None:
+            with self._computing(), self._on(on):
+                replay()
+
+        return replayed
 
     def bound(self) -> Buffers:
         """The buffers this thread bound last."""
-        return self._current().buffers
+        return self._bindings.current.buffers
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -133,29 +142,17 @@ class TorchEngine(DeviceEngine):
 
     def _on(self, stream: int) -> Any:
         """What runs on that CUDA stream; on a CPU there is none."""
-        on_gpu = self._device.type == "cuda"
-        return torch.cuda.stream(torch.cuda.ExternalStream(stream) if on_gpu else None)
+        return torch.cuda.stream(torch.cuda.ExternalStream(stream) if self._on_gpu else None)
 
     def _bind(self, batch: int) -> _Bound:
-        mine = self._mine()
-        if batch not in mine.bound:
-            self.spec.check_batch(batch)
-            with self._lock, self._computing():
-                mine.bound[batch] = self._bound(batch)
-        mine.current = mine.bound[batch]
-        return mine.current
+        with self._computing():
+            return self._bindings.bind(batch, self._bound)
 
-    def _current(self) -> _Bound:
-        current = self._mine().current
-        if current is None:
-            raise EngineError(f"The network '{self._name}' was run before bind() on this thread: bind a batch first.")
-        return current
-
-    def _mine(self) -> _Thread:
-        if not hasattr(self._local, "state"):
-            self._local.state = _Thread()
-        state: _Thread = self._local.state
-        return state
+    def _replayed(self, current: _Bound) -> None:
+        """Compute by a graph of this network alone."""
+        if current.graph is None:
+            current.graph = _captured(current.compute) if self._on_gpu else current.compute
+        current.graph()
 
     def _program(self, batch: int) -> Program:
         if batch not in self._programs:
@@ -163,8 +160,7 @@ class TorchEngine(DeviceEngine):
         return self._programs[batch]
 
     def _bound(self, batch: int) -> _Bound:
-        program = self._program(batch)
-        on_gpu = self._device.type == "cuda"
+        program, on_gpu = self._program(batch), self._on_gpu
 
         def host(items: Sequence[TensorSpec]) -> tuple[Any, ...]:
             empty = (torch.from_numpy(np.zeros(item.sized(batch), item.dtype)) for item in items)
@@ -175,14 +171,18 @@ class TorchEngine(DeviceEngine):
         results = tuple(torch.empty_like(tensor, device=self._device) for tensor in outputs)
 
         def compute() -> None:
-            for result, value in zip(results, program(there), strict=True):
-                result.copy_(value)
+            # torch would else let convolutions round to TF32, ten bits
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                for result, value in zip(results, program(there), strict=True):
+                    result.copy_(value)
 
+        if on_gpu:
+            _warm(compute)
         return _Bound(
             Buffers(tuple(tensor.numpy() for tensor in inputs), tuple(tensor.numpy() for tensor in outputs)),
             (inputs, outputs),
             (there, results),
-            _captured(compute) if on_gpu else compute,
+            compute,
         )
 
 
@@ -190,18 +190,22 @@ def _device_array(tensor: Any) -> DeviceArray:
     return DeviceArray(tensor.data_ptr(), tuple(tensor.shape), np.dtype(str(tensor.dtype).removeprefix("torch.")))
 
 
-def _captured(compute: Callable[[], None]) -> Callable[[], None]:
-    """The replay of a CUDA graph of it."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+def _warm(compute: Callable[[], None]) -> None:
+    """Let libraries choose their algorithms and allocate, which cannot be captured."""
+    stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    # torch would else let convolutions round to TF32, ten bits: a graph keeps what it was captured with
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP_RUNS):  # libraries choose their algorithms and allocate
-                compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP_RUNS):
             compute()
+    stream.synchronize()
+
+
+def _captured(work: Callable[[], None], stream: Any = None) -> Callable[[], None]:
+    """The replay of a CUDA graph of what `work` puts on torch's current stream: that `stream`, or one of its own."""
+    graph = torch.cuda.CUDAGraph()
+    # other threads may go on, but one at a time captures; torch waits for the whole GPU before
+    with RECORDING, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        work()
     replay: Callable[[], None] = graph.replay
     return replay
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import engines
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
@@ -86,18 +86,19 @@ class NetworkAnalyser(Analyser):
     Args:
         options: how faces are looked for.
         networks: what finds them, on the CPU or on a GPU.
-        occluded: what sees what is in front of them; None where `options.occlusion` is.
+        look: what runs a network on crops of the frames, by its name.
     """
 
-    def __init__(self, options: AnalysisOptions, networks: Networks, occluded: OcclusionNet | None) -> None:
-        self._networks, self._occluded = networks, occluded
+    def __init__(self, options: AnalysisOptions, networks: Networks, look: Callable[[str], CropNet]) -> None:
+        self._networks = networks
+        self._occluded = OcclusionNet(look("occlusion")) if options.occlusion else None
         self.runtime = networks.depthnet.runtime
         self._tracked = options.tracked
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth, filters=networks.new_filter)
         self._wants_occlusion = options.occlusion
         self._surface = [
-            (wanted, kind(engines.load(name, options.device, options.threads)))
+            (wanted, kind(look(name)))
             for wanted, kind, name in (
                 (options.relief, ReliefNet, "facial_depth_live"),
                 (options.facing, FacingNet, "facial_normals_live"),
@@ -138,4 +139,4 @@ def open_analyser(options: AnalysisOptions, backend: Backend | None = None) -> A
         EngineError: a network is missing or damaged, or the GPU asked for cannot be used.
     """
     backend = backend or open_backend(options.device, options.threads)
-    return NetworkAnalyser(options, backend.networks(), backend.occlusion() if options.occlusion else None)
+    return NetworkAnalyser(options, backend.networks(), backend.crop_net)

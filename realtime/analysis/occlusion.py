@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines import Engine
+from realtime.analysis.crop_net import CropNet
 from realtime.frame import Face, Floats, Occlusion, Pixels
-from realtime.geometry.crops import Crop, face_crop
+from realtime.geometry.crops import face_crop
 
 # A map settles within this time where it wavers; where it changes much it changes at once, for hands are quick.
 _SETTLE_S = 0.08
@@ -26,12 +26,11 @@ class OcclusionNet:
     """Gives the faces of consecutive frames their map of what covers them; calls `occlusion.onnx`.
 
     Args:
-        engine: `engines.load("occlusion")`.
+        look: runs that network.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._size = engine.spec.inputs[0].shape[2]
+    def __init__(self, look: CropNet) -> None:
+        self._look = look
         self._memories: dict[int, _Memory] = {}
 
     def __call__(self, pixels: Pixels, faces: tuple[Face, ...], time_s: float) -> tuple[Face, ...]:
@@ -42,9 +41,11 @@ class OcclusionNet:
             faces: all of them: what is remembered of others ends.
             time_s: media time.
         """
-        crops = {face.id: face_crop(face.points, self._size) for face in faces if not face.lost}
-        answers = zip(crops, self._answers(pixels, list(crops.values())), strict=True)
-        maps = {number: self._followed(number, answer, time_s) for number, answer in answers}
+        crops = {face.id: face_crop(face.points, self._look.size) for face in faces if not face.lost}
+        answers = self._look(pixels, list(crops.values())) if crops else ()
+        maps = {
+            number: self._followed(number, answer[0], time_s) for number, answer in zip(crops, answers, strict=True)
+        }
         here = {face.id for face in faces}
         self._memories = {number: memory for number, memory in self._memories.items() if number in here}
         found = {n: Occlusion(np.round(255 * covered).astype(np.uint8), crops[n].matrix) for n, covered in maps.items()}
@@ -53,16 +54,6 @@ class OcclusionNet:
     def forget(self) -> None:
         """The next frame has nothing to do with the last one."""
         self._memories.clear()
-
-    def _answers(self, pixels: Pixels, crops: list[Crop]) -> Floats:
-        """(N, S, S) what the network says of each crop of this frame alone; the next call overwrites it."""
-        if not crops:
-            return np.empty((0, self._size, self._size), np.float32)
-        buffers = self._engine.bind(len(crops))
-        for row, crop in zip(buffers.inputs[0], crops, strict=True):
-            row[:] = crop.cut(pixels).transpose(2, 0, 1)
-        self._engine.run()
-        return np.asarray(buffers.outputs[0][:, 0])
 
     def _followed(self, number: int, now: Floats, time_s: float) -> Floats:
         """The map of now, its wavering averaged out."""

@@ -13,7 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from engines import Engine
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.distance import millimetres_per_pixel
 from realtime.frame import Face, Floats, Pixels
 from realtime.geometry.crops import Crop, face_crop, square_crop
@@ -29,32 +29,23 @@ class SurfaceNet(ABC):
     """Looks at the crops of a frame's faces, all together.
 
     Args:
-        engine: of (B, C, S, S) crops in 0..255 to (B, K, S, S).
+        look: runs the network.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._size = engine.spec.inputs[0].shape[2]
+    def __init__(self, look: CropNet) -> None:
+        self._look = look
 
     def __call__(self, pixels: Pixels, faces: tuple[Face, ...]) -> tuple[Face, ...]:
         """The faces of a frame of (H, W, 3) RGB `pixels` with what was seen of them, those lost or not lifted aside."""
         crops = {face.id: self._crop(face) for face in faces if not face.lost and face.depth is not None}
         if not crops:
             return faces
-        buffers = self._engine.bind(len(crops))
-        for row, crop in zip(buffers.inputs[0], crops.values(), strict=True):
-            row[:] = self._shown(crop, pixels)
-        self._engine.run()
-        answers = dict(zip(crops, buffers.outputs[0], strict=True))
+        answers = dict(zip(crops, self._look(pixels, list(crops.values())), strict=True))
         return tuple(self._seen(face, crops[face.id], answers[face.id]) if face.id in crops else face for face in faces)
 
     @abstractmethod
     def _crop(self, face: Face) -> Crop:
         """Where it looks."""
-
-    @abstractmethod
-    def _shown(self, crop: Crop, pixels: Pixels) -> np.ndarray:
-        """(C, S, S) what it is shown."""
 
     @abstractmethod
     def _seen(self, face: Face, crop: Crop, answer: np.ndarray) -> Face:
@@ -65,10 +56,7 @@ class ReliefNet(SurfaceNet):
     """Gives faces `Face.relief`; calls `facial_depth_live.onnx`."""
 
     def _crop(self, face: Face) -> Crop:
-        return square_crop(anchor(face.points), FACE_MM / millimetres_per_pixel(face), 0.0, self._size)
-
-    def _shown(self, crop: Crop, pixels: Pixels) -> np.ndarray:
-        return crop.cut(pixels, grey=True)[None]
+        return square_crop(anchor(face.points), FACE_MM / millimetres_per_pixel(face), 0.0, self._look.size)
 
     def _seen(self, face: Face, crop: Crop, answer: np.ndarray) -> Face:
         return replace(face, relief=_relief(face, crop, answer[0]))
@@ -78,10 +66,7 @@ class FacingNet(SurfaceNet):
     """Gives faces `Face.facing`; calls `facial_normals_live.onnx`."""
 
     def _crop(self, face: Face) -> Crop:
-        return face_crop(face.points, self._size)
-
-    def _shown(self, crop: Crop, pixels: Pixels) -> np.ndarray:
-        return crop.cut(pixels).transpose(2, 0, 1)
+        return face_crop(face.points, self._look.size)
 
     def _seen(self, face: Face, crop: Crop, answer: np.ndarray) -> Face:
         right, up, near = _at_vertices(np.ascontiguousarray(answer.transpose(1, 2, 0)), face, crop).T

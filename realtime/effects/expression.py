@@ -13,9 +13,9 @@ import numpy as np
 from realtime.frame import Floats
 from realtime.geometry.topology import BROWS, EYES, HAIRLINE, JAW, KEYPOINTS, LANDMARKS, LIPS, NOSE
 
-_MEMORY_S = 10.0
-_SAMPLE_S = 0.1
-_SETTLE_S = 0.4
+MEMORY_S = 10.0
+SAMPLE_S = 0.1
+SETTLE_S = 0.4
 # lips more than the rest inside: the photo's smile is no feature of its shape; and the brows most: the drawn ones must
 # cover the live ones. Both as little as still looks right: more costs likeness (`python -m bench identity`).
 _SHAPE_OUTLINE, _SHAPE_INSIDE, _SHAPE_LIPS, _SHAPE_BROWS = 1.0, 0.3, 0.4, 0.7
@@ -55,15 +55,15 @@ class Residual:
             residual: (81, 3) float32 in the source's axes.
             time_s: media time in seconds.
         """
-        if not self._samples or time_s - self._samples[-1][0] >= _SAMPLE_S - 1e-6:
+        if not self._samples or time_s - self._samples[-1][0] >= SAMPLE_S - 1e-6:
             self._samples.append((time_s, residual))
-            while time_s - self._samples[0][0] > _MEMORY_S:
+            while time_s - self._samples[0][0] > MEMORY_S:
                 self._samples.popleft()
             self._median = np.median(np.stack([sample for _, sample in self._samples]), axis=0)
         assert self._median is not None
         if self._shape is None:
             self._shape = self._median
-        share = 1 - np.exp(-max(time_s - self._time, 0.0) / _SETTLE_S)
+        share = 1 - np.exp(-max(time_s - self._time, 0.0) / SETTLE_S)
         self._shape = (self._shape + share * (self._median - self._shape)).astype(np.float32)
         self._time = time_s
         return self._shape, residual - self._shape

@@ -34,11 +34,14 @@ def texel_density(mesh: Mesh, source: Floats, output: Floats) -> Floats:
         source: (V, 2) vertices in the source picture.
         output: (V, 2) vertices in the output picture.
     """
-    corners = mesh.triangles.ravel()
-    areas = [np.repeat(_areas(points, mesh), 3) for points in (source, output)]
-    taken, drawn = (np.bincount(corners, area, len(mesh.uv)) for area in areas)
+    taken, drawn = vertex_areas(mesh, source), vertex_areas(mesh, output)
     density: Floats = (taken / np.where(np.abs(drawn) > 1e-6, drawn, np.inf)).astype(np.float32)
     return density
+
+
+def vertex_areas(mesh: Mesh, points: Floats) -> np.ndarray:
+    """(V,) area of the triangles round each of (V, 2) vertices, negative where they are seen from behind."""
+    return np.bincount(mesh.triangles.ravel(), np.repeat(_areas(points, mesh), 3), len(mesh.uv))
 
 
 def _areas(points: Floats, mesh: Mesh) -> np.ndarray:

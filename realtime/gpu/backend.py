@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from engines import EngineError
+import engines
+from engines import DeviceEngine, EngineError
 from engines.nvidia import gpus
 from realtime.backend import Backend
+from realtime.gpu.chain import Chain, MakeChain
 from realtime.gpu.kernels import FrameKernels, PictureKernels
-from realtime.gpu.networks import DeviceNetworks, DeviceOcclusion
+from realtime.gpu.networks import DeviceCropNet, DeviceNetworks
 from realtime.gpu.pictures import Pictures
+from realtime.gpu.twins import Twins
 
 if TYPE_CHECKING:
+    from realtime.effects.modelling import Modeller
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
     from realtime.repair.mend import Mender
+
+OVERLAYS = ("facial_depth_live", "facial_normals_live")
 
 
 class GpuBackend(Backend):
     """Frames are sent to the first GPU once, and fetched once, drawn.
 
-    Analysis and drawing each have a stream, and share the frames.
+    Each of these has a stream: copies of frames up, analysis, overlays, drawing. Frames and the points of faces are
+    shared among them.
 
     Args:
         runtime: "torch" or "tensorrt".
-        tell: gets one sentence where OpenGL is elsewhere, so that frames pass through this computer's memory.
+        tell: gets one sentence where OpenGL is elsewhere, so that frames pass through this computer's memory, and
+            whatever engines remark.
+        chained: makes chains of launches; `StepByStep` for a clock that looks at each.
 
     Attributes:
         pictures: the frames that are there.
@@ -34,19 +43,21 @@ class GpuBackend(Backend):
         EngineError: pycuda, the driver, the GPU or the compiled kernels are missing.
     """
 
-    def __init__(self, runtime: str, tell: Callable[[str], None] = print) -> None:
+    def __init__(self, runtime: str, tell: Callable[[str], None] = print, chained: MakeChain = Chain) -> None:
         if not gpus():
             raise EngineError(
                 f"The runtime '{runtime}' needs an NVIDIA GPU and its driver: there is none, take --runtime openvino."
             )
-        self._runtime, self._tell = runtime, tell
-        self._kernels, self.pictures = FrameKernels(), Pictures()
+        self._runtime, self._tell, self._chained = runtime, tell, chained
+        self._kernels, self.pictures, self._faces = FrameKernels(), Pictures(), Twins()
+        self._engines: dict[str, DeviceEngine] = {}
 
     def networks(self) -> DeviceNetworks:
-        return DeviceNetworks.on(self._runtime, self._kernels, self.pictures)
+        return DeviceNetworks.on(self._load, self._kernels, self.pictures, self._faces, self._chained)
 
-    def occlusion(self) -> DeviceOcclusion:
-        return DeviceOcclusion.on(self._runtime, self._kernels, self.pictures)
+    def crop_net(self, name: str) -> DeviceCropNet:
+        kernels = FrameKernels() if name in OVERLAYS else self._kernels
+        return DeviceCropNet(self._load(name), kernels, self.pictures, name, self._chained)
 
     def transfer(self) -> Transfer:
         from realtime.gpu.interop import InteropTransfer
@@ -58,6 +69,16 @@ class GpuBackend(Backend):
             self._tell(f"Frames go through the host's memory between CUDA and OpenGL: {error}")
             return BufferTransfer(str(error))
 
+    def modeller(self, canvas: Canvas) -> Modeller:
+        from realtime.gpu.interop import InteropTransfer
+        from realtime.gpu.model import ModelKernels
+        from realtime.gpu.modelling import DeviceModeller
+
+        if not isinstance(canvas.transfer, InteropTransfer):
+            return super().modeller(canvas)
+        kernels = ModelKernels(canvas.transfer.kernels)
+        return DeviceModeller(kernels, self._faces, canvas.transfer, self._chained)
+
     def mender(self, canvas: Canvas) -> Mender:
         from realtime.gpu.interop import InteropTransfer
         from realtime.gpu.mend import DeviceMender
@@ -65,3 +86,13 @@ class GpuBackend(Backend):
         if isinstance(canvas.transfer, InteropTransfer):
             return DeviceMender(canvas, canvas.transfer)
         return super().mender(canvas)
+
+    def _load(self, name: str) -> DeviceEngine:
+        if name not in self._engines:
+            engine = engines.load(name, self._runtime)
+            if not isinstance(engine, DeviceEngine):
+                raise EngineError(f"The runtime '{self._runtime}' computes on no GPU: take torch or tensorrt.")
+            for remark in engine.remarks:
+                self._tell(remark)
+            self._engines[name] = engine
+        return self._engines[name]

@@ -6,7 +6,8 @@ The host learns the outcome in one go at the end, and then judges it as on the C
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,26 +22,35 @@ from realtime.analysis.tracker import Track
 from realtime.frame import Floats, Pixels
 from realtime.geometry.crops import Crop
 from realtime.geometry.topology import KEYPOINTS
+from realtime.gpu.chain import Chain, MakeChain
 from realtime.gpu.kernels import CUT, MEMORY, SEEN, FrameKernels
 from realtime.gpu.pictures import Pictures
+from realtime.gpu.twins import Lease, Pool, Twins
 
 _AS_SEEN, _FILTERED, _AGAIN = range(3)  # Memory.what in frame.cu
+
+# a row of SEEN on the GPU, and the lease of the room it is in
+Place: TypeAlias = "tuple[DeviceArray, Lease[Exchange]]"
 
 
 class AheadFilter(FaceFilter):
     """A face's filter whose next step was worked out before anybody asked for it.
 
+    Args:
+        note: told the points given out, and where the GPU has them.
+
     Attributes:
         relative: (68,) what DepthNet says of the points given last, see `lift.lifted`; None where it was not asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[Floats, Place], None] = lambda points, place: None) -> None:
         super().__init__()
         self.relative: Floats | None = None
-        self._ahead: tuple[float, np.void, Floats] | None = None
+        self._note = note
+        self._ahead: tuple[float, np.void, Floats, Place] | None = None
 
     def write(self, row: np.void, time_s: float, depth: Floats | None) -> None:
-        """What the GPU needs for the step to `time_s`: a row of MEMORY, its `back` aside. `depth` as in `__call__`."""
+        """What the GPU needs for the step to `time_s`: a row of MEMORY, but for places. `depth` as in `__call__`."""
         step = np.inf if self._time is None else time_s - self._time
         fresh = step > self._strength.gap_s
         row["what"] = _AS_SEEN if fresh else _FILTERED if step > 0 else _AGAIN
@@ -48,9 +58,9 @@ class AheadFilter(FaceFilter):
         row["points"], row["motion"], row["change"] = self._points, self._motion, self._change
         row["depth"] = 0 if depth is None else depth
 
-    def offer(self, time_s: float, row: np.void, relative: Floats) -> None:
-        """The outcome: a row of SEEN, and `relative`, for the points filtered at `time_s`."""
-        self._ahead = (time_s, row, relative)
+    def offer(self, time_s: float, row: np.void, relative: Floats, place: Place) -> None:
+        """The outcome: a row of SEEN, and `relative`, for the points filtered at `time_s`, and where the GPU has it."""
+        self._ahead = (time_s, row, relative, place)
 
     def reset(self) -> None:
         super().reset()
@@ -60,32 +70,44 @@ class AheadFilter(FaceFilter):
         self.relative = None
         if self._ahead is None or self._ahead[0] != time_s:
             return super().__call__(points, confidence, time_s, depth)
-        _, row, self.relative = self._ahead
+        _, row, self.relative, place = self._ahead
         self._ahead, self._time = None, time_s
         self._points, self._motion, self._change = (
             row[name].astype(np.float64) for name in ("points", "motion", "change")
         )
-        return self._points.astype(np.float32)
+        given = self._points.astype(np.float32)
+        self._note(given, place)
+        return given
 
 
 class Follower:
-    """The chain, on memory of its own; used by one thread at a time.
+    """The chain, on memory of its own; used by one thread at a time. From the second time on that it follows so many
+    faces, it is one CUDA graph.
 
     Args:
         landmarks, depthnet: `engines.load` of them.
         kernels: loaded.
         pictures: where frames are.
+        faces: learns where the points are that filters give out.
+        chained: makes the chain.
     """
 
     def __init__(
-        self, landmarks: DeviceEngine, depthnet: DeviceEngine, kernels: FrameKernels, pictures: Pictures
+        self,
+        landmarks: DeviceEngine,
+        depthnet: DeviceEngine,
+        kernels: FrameKernels,
+        pictures: Pictures,
+        faces: Twins,
+        chained: MakeChain = Chain,
     ) -> None:
         self._landmarks, self._depthnet = landmarks, depthnet
-        self._kernels, self._pictures = kernels, pictures
+        self._kernels, self._pictures, self._faces = kernels, pictures, faces
         self._memory = Memory()
         self._cuts = Exchange(self._memory, CUT)
         self._before = Exchange(self._memory, MEMORY)
-        self._after = Exchange(self._memory, SEEN)
+        self._rooms = Pool(lambda: Exchange(Memory(), SEEN))
+        self._chain = chained(self._work, landmarks.record, kernels, "analyse faces")
         fixed = Exchange(self._memory, np.dtype(np.float32), 2 * KEYPOINTS)
         fixed.here[:] = np.concatenate([RIGIDITY, FaceFilter().gains])
         fixed.send(2 * KEYPOINTS, kernels.stream)
@@ -93,56 +115,70 @@ class Follower:
         rigidity = DeviceArray(fixed.there.pointer, (KEYPOINTS,), fixed.there.dtype)
         self._fixed = rigidity, DeviceArray(rigidity.pointer + rigidity.nbytes, (KEYPOINTS,), rigidity.dtype)
 
+    def new_filter(self) -> AheadFilter:
+        """For a face it is to follow."""
+        return AheadFilter(self._given)
+
     def __call__(self, pixels: Pixels, tracks: Sequence[Track], crops: Sequence[Crop], time_s: float) -> Landmarks:
         """What the landmark network sees in the tracks' crops (one each, at least one and at most 16); their filters,
-        of `AheadFilter`, are offered the points smoothed, with what DepthNet says of these.
+        of `new_filter`, are offered the points smoothed, with what DepthNet says of these.
 
         Raises:
             EngineError: the GPU fails.
         """
         count, stream = len(tracks), self._kernels.stream
-        watch = self._kernels.watch
-        with watch("send the frame"):
+        lease = self._rooms.lend()
+        after = lease.room
+        with self._kernels.watch("send the frame"):
             picture = self._pictures(pixels, stream)
-        landmarks, depthnet = self._landmarks.device(count), self._depthnet.device(count)
-        write_cuts(self._cuts.here[:count], crops, landmarks.inputs[0])
-        for row, track, crop in zip(self._before.here, tracks, crops, strict=False):
+        write_cuts(self._cuts.here[:count], crops, self._landmarks.device(count).inputs[0], picture)
+        for place, (row, track, crop) in enumerate(zip(self._before.here, tracks, crops, strict=False)):
             assert isinstance(track.smoothing, AheadFilter)
             track.smoothing.write(row, time_s, track.depth)
-            row["back"] = crop.back_matrix.ravel()
-        cuts, before = self._cuts.send(count, stream), self._before.send(count, stream)
-        self._kernels.cut(picture, cuts, crops[0].size)
-        self._kernels.brighten(landmarks.inputs[0])
-        with watch("landmarks"):
-            self._landmarks.launch(stream)
-        found = landmarks.outputs[0], landmarks.outputs[1]
-        self._kernels.follow(found, self._fixed, before, self._after.part(count), depthnet.inputs)
-        with watch("depthnet"):
-            self._depthnet.launch(stream)
-        with watch("fetch faces"):
-            self._landmarks.fetch(stream)
-            self._depthnet.fetch(stream)
-            self._after.fetch(count, stream)
+            row["back"], row["after"] = crop.back_matrix.ravel(), after.there.item(place).pointer
+        self._chain(count)
+        with self._kernels.watch("fetch faces"):
+            after.fetch(count, stream)
         cuda.wait(stream)
-        _, confidence, score = (output.copy() for output in self._landmarks.bind(count).outputs)
-        (relative,) = (output.copy() for output in self._depthnet.bind(count).outputs)
-        after = self._after.here[:count].copy()
-        for track, row, depth in zip(tracks, after, relative, strict=True):
+        confidence, score = (output.copy() for output in self._landmarks.bind(count).outputs[1:])
+        relative = self._depthnet.bind(count).outputs[0].copy()
+        seen = after.here[:count].copy()
+        for place, (track, row, depth) in enumerate(zip(tracks, seen, relative, strict=True)):
             assert isinstance(track.smoothing, AheadFilter)
-            track.smoothing.offer(time_s, row, depth)
-        return Landmarks(after["seen"], confidence, score)
+            track.smoothing.offer(time_s, row, depth, (after.there.item(place), lease))
+        return Landmarks(seen["seen"], confidence, score)
+
+    def _work(self, count: int, stream: int) -> None:
+        """From the frame to DepthNet's answers on the host, for the faces whose rows are written."""
+        watch = self._kernels.watch
+        landmarks, depthnet = self._landmarks.device(count), self._depthnet.device(count)
+        crops, *found = landmarks.inputs[0], *landmarks.outputs[:2]
+        cuts, before = self._cuts.send(count, stream), self._before.send(count, stream)
+        self._kernels.cut(cuts, crops.shape[2])
+        self._kernels.brighten(crops)
+        with watch("landmarks"):
+            self._landmarks.enqueue(stream)
+        self._kernels.follow((found[0], found[1]), self._fixed, before, depthnet.inputs)
+        with watch("depthnet"):
+            self._depthnet.enqueue(stream)
+        self._landmarks.fetch(stream)
+        self._depthnet.fetch(stream)
+
+    def _given(self, points: Floats, place: Place) -> None:
+        self._faces.note(points, *place)
 
 
 class Exchange:
-    """Rows of one kind in page-locked memory (`here`) and on the GPU (`there`)."""
+    """Rows of one kind, or of arrays of a shape, in page-locked memory (`here`) and on the GPU (`there`)."""
 
-    def __init__(self, memory: Memory, kind: np.dtype[np.generic], count: int = MAX_BATCH) -> None:
-        self.here: Array = memory.pinned((count,), kind)
-        self.there = memory.device((count,), kind)
+    def __init__(self, memory: Memory, kind: np.dtype[np.generic], count: int = MAX_BATCH, *row: int) -> None:
+        self._memory = memory  # which lives as long as what is in it
+        self.here: Array = memory.pinned((count, *row), kind)
+        self.there = memory.device((count, *row), kind)
 
     def part(self, count: int) -> DeviceArray:
         """The first rows on the GPU."""
-        return DeviceArray(self.there.pointer, (count,), self.there.dtype)
+        return self.there.first(count)
 
     def send(self, count: int, stream: int) -> DeviceArray:
         """Start sending the first rows; where they will be."""
@@ -154,10 +190,11 @@ class Exchange:
         cuda.download(self.part(count), self.here, stream)
 
 
-def write_cuts(rows: Array, crops: Sequence[Crop], out: DeviceArray) -> None:
-    """Rows of CUT for crops that go into `out`, (N, planes, size, size) float32, one after the other."""
+def write_cuts(rows: Array, crops: Sequence[Crop], out: DeviceArray, picture: DeviceArray) -> None:
+    """Rows of CUT for crops of an (H, W, 3) `picture` that go into `out`, (N, planes, size, size) float32, in order."""
     _, planes, size, _ = out.shape
     for place, (row, crop) in enumerate(zip(rows, crops, strict=True)):
         row["matrix"] = crop.matrix.ravel()
-        row["out"] = out.item(place).pointer
+        row["picture"], row["out"] = picture.pointer, out.item(place).pointer
+        row["height"], row["width"], _ = picture.shape
         row["size"], row["planes"] = size, planes

@@ -11,13 +11,25 @@ constexpr float TAU = 6.2831853f;
 // One crop of the frame; CUT in kernels.py.
 struct Cut {
     float matrix[6];  // frame pixels → crop pixels, row by row
-    float* out;       // planes x size x size
+    const unsigned char* picture;  // the frame, height x width x 3
+    float* out;                    // planes x size x size
+    int width, height;
     int size;
     int planes;       // 1: grey, 3: red, green, blue
 };
 
-// What a face's filter remembers and is to do; MEMORY in kernels.py. Pixels of the frame.
+// What becomes of a face; SEEN in kernels.py. Pixels of the frame.
+struct Seen {
+    float seen[2 * KEYPOINTS];  // before the filter
+    float points[2 * KEYPOINTS];
+    float motion[2 * KEYPOINTS];
+    float change[2 * KEYPOINTS];
+    float confidence[KEYPOINTS];
+};
+
+// What its filter remembers and is to do; MEMORY in kernels.py.
 struct Memory {
+    Seen* after;
     float back[6];  // crop pixels → frame pixels
     float step_s;   // since the last points
     int what;       // 0: the points as seen, 1: filtered, 2: the last ones again
@@ -25,14 +37,6 @@ struct Memory {
     float motion[2 * KEYPOINTS];
     float change[2 * KEYPOINTS];
     float depth[KEYPOINTS];  // of the points; all 0 where nobody knows it
-};
-
-// What becomes of it; SEEN in kernels.py.
-struct Seen {
-    float seen[2 * KEYPOINTS];  // before the filter
-    float points[2 * KEYPOINTS];
-    float motion[2 * KEYPOINTS];
-    float change[2 * KEYPOINTS];
 };
 
 __device__ int clamped(int value, int low, int high) { return min(max(value, low), high); }
@@ -108,14 +112,14 @@ __device__ float3 block_mean(const unsigned char* picture, int width, const Leve
 }
 
 // Crops for any number of consumers, of any size: whole numbers in 0..255. Block y takes crop y, block x some pixels.
-extern "C" __global__ void cut(const unsigned char* picture, int width, int height, const Cut* cuts)
+extern "C" __global__ void cut(const Cut* cuts)
 {
     const Cut cut = cuts[blockIdx.y];
     const int pixel = blockIdx.x * blockDim.x + threadIdx.x;
     const int pixels = cut.size * cut.size;
     if (pixel >= pixels)
         return;
-    const Level level = level_of(cut, width, height);
+    const Level level = level_of(cut, cut.width, cut.height);
     const int u = pixel % cut.size, v = pixel / cut.size;
     const float x = level.across[0] * u + level.across[1] * v + level.across[2];
     const float y = level.down[0] * u + level.down[1] * v + level.down[2];
@@ -125,7 +129,7 @@ extern "C" __global__ void cut(const unsigned char* picture, int width, int heig
     for (int corner = 0; corner < 4; ++corner) {
         const bool right = corner & 1, low = corner & 2;
         const float share = (right ? right_share : 1.f - right_share) * (low ? low_share : 1.f - low_share);
-        const float3 colour = block_mean(picture, width, level, left + right, top + low);
+        const float3 colour = block_mean(cut.picture, cut.width, level, left + right, top + low);
         red += share * colour.x;
         green += share * colour.y;
         blue += share * colour.z;
@@ -202,14 +206,14 @@ __device__ float3 solved(const float (&gram)[6], float x, float y, float z)
 // face; lane l holds the points l, l + 32, l + 64.
 //
 // found (faces, KEYPOINTS, 2) crop pixels and confidence (faces, KEYPOINTS) come from the network; rigidity and gains
-// are (KEYPOINTS). Writes after, and source and target (faces, LANDMARKS, 2), which are alike.
+// are (KEYPOINTS). Writes what is after, and source and target (faces, LANDMARKS, 2), which are alike.
 extern "C" __global__ void __launch_bounds__(LANES) follow(
     const float* found, const float* confidence, const float* rigidity, const float* gains, const Memory* before,
-    Seen* after, float* source, float* target)
+    float* source, float* target)
 {
     const int face = blockIdx.x, lane = threadIdx.x;
     const Memory& last = before[face];
-    Seen& now = after[face];
+    Seen& now = *last.after;
     found += 2 * KEYPOINTS * face;
     confidence += KEYPOINTS * face;
 
@@ -227,6 +231,7 @@ extern "C" __global__ void __launch_bounds__(LANES) follow(
         const float seen_y = last.back[3] * u + last.back[4] * v + last.back[5];
         now.seen[2 * i] = seen_x;
         now.seen[2 * i + 1] = seen_y;
+        now.confidence[i] = confidence[i];
         x[j] = last.points[2 * i] - x0;
         y[j] = last.points[2 * i + 1] - y0;
         z[j] = last.depth[i];

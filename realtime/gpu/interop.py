@@ -26,47 +26,79 @@ from realtime.render.transfer import Transfer
 _BYTE = np.dtype(np.uint8)
 
 
-class SharedTexture:
-    """An 8-bit RGBA texture that CUDA reads and writes, until it is released (before the texture is).
+class _Shared:
+    """Something of OpenGL's that CUDA reads and writes, until it is released (before OpenGL's is).
+
+    Args:
+        registered: what CUDA answered.
+        what: for messages.
 
     Raises:
         EngineError: CUDA cannot share it: OpenGL is on another device, or in software.
     """
 
+    def __init__(self, registered: tuple[Any, ...], what: str) -> None:
+        self._what = what
+        self._resource: Any = done(registered, f"share {what} with OpenGL")
+
+    def release(self) -> None:
+        """OpenGL's alone again."""
+        done(cuda.runtime.cudaGraphicsUnregisterResource(self._resource), f"give {self._what} back")
+
+    @contextmanager
+    def _mapped(self, stream: int) -> Iterator[None]:
+        """What OpenGL was given before is done before what is put on the stream within, and that before what OpenGL is
+        given afterwards; the host does not wait."""
+        done(cuda.runtime.cudaGraphicsMapResources(1, self._resource, stream), f"take {self._what} from OpenGL")
+        try:
+            yield
+        finally:
+            done(cuda.runtime.cudaGraphicsUnmapResources(1, self._resource, stream), f"hand {self._what} to OpenGL")
+
+
+class SharedTexture(_Shared):
+    """An 8-bit RGBA texture."""
+
     def __init__(self, texture: gl.Texture) -> None:
         self._size = texture.size
-        shared = cuda.runtime.cudaGraphicsGLRegisterImage(texture.id, GL.GL_TEXTURE_2D, 0)
-        self._resource: Any = done(shared, "share a texture with OpenGL")
+        super().__init__(cuda.runtime.cudaGraphicsGLRegisterImage(texture.id, GL.GL_TEXTURE_2D, 0), "a texture")
 
     def write(self, rgba: DeviceArray, stream: int) -> None:
-        """Start replacing it by (H, W, 4) uint8; OpenGL waits for that by itself."""
+        """Start replacing it by (H, W, 4) uint8."""
         row, kind = 4 * self._size[0], cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        with self._mapped(stream) as array:
+        with self._mapped(stream):
             copied = cuda.runtime.cudaMemcpy2DToArrayAsync(
-                array, 0, 0, rgba.pointer, row, row, self._size[1], kind, stream
+                self._array(), 0, 0, rgba.pointer, row, row, self._size[1], kind, stream
             )
             done(copied, "fill a texture")
 
     def read(self, rgba: DeviceArray, stream: int) -> None:
-        """Start copying it to (H, W, 4) uint8, after all that OpenGL was given to draw."""
+        """Start copying it to (H, W, 4) uint8."""
         row, kind = 4 * self._size[0], cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        with self._mapped(stream) as array:
+        with self._mapped(stream):
             copied = cuda.runtime.cudaMemcpy2DFromArrayAsync(
-                rgba.pointer, row, array, 0, 0, row, self._size[1], kind, stream
+                rgba.pointer, row, self._array(), 0, 0, row, self._size[1], kind, stream
             )
             done(copied, "read a texture")
 
-    def release(self) -> None:
-        """OpenGL's alone again."""
-        done(cuda.runtime.cudaGraphicsUnregisterResource(self._resource), "give a texture back")
+    def _array(self) -> Any:
+        return done(cuda.runtime.cudaGraphicsSubResourceGetMappedArray(self._resource, 0, 0), "find a texture")
 
-    @contextmanager
-    def _mapped(self, stream: int) -> Iterator[Any]:
-        done(cuda.runtime.cudaGraphicsMapResources(1, self._resource, stream), "take a texture from OpenGL")
-        try:
-            yield done(cuda.runtime.cudaGraphicsSubResourceGetMappedArray(self._resource, 0, 0), "find a texture")
-        finally:
-            done(cuda.runtime.cudaGraphicsUnmapResources(1, self._resource, stream), "hand a texture to OpenGL")
+
+class SharedVertices(_Shared):
+    """The vertices of a mesh, which from now on has room for `size` bytes of them."""
+
+    def __init__(self, mesh: gl.Mesh, size: int) -> None:
+        self.size = size
+        super().__init__(cuda.runtime.cudaGraphicsGLRegisterBuffer(mesh.share(size), 0), "a vertex buffer")
+
+    def write(self, vertices: DeviceArray, stream: int) -> None:
+        """Start replacing all of them."""
+        kind = cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        with self._mapped(stream):
+            place = done(cuda.runtime.cudaGraphicsResourceGetMappedPointer(self._resource), "find a vertex buffer")
+            copied = cuda.runtime.cudaMemcpyAsync(int(place), vertices.pointer, vertices.nbytes, kind, stream)
+            done(copied, "fill a vertex buffer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +138,7 @@ class InteropTransfer(Transfer):
         self.kernels = kernels
         self._pictures = pictures
         self._shared: dict[int, SharedTexture] = {}
+        self._vertices: dict[int, SharedVertices] = {}
         self._scratch: _Scratch | None = None
         trial = gl.Texture((1, 1))
         try:
@@ -140,10 +173,21 @@ class InteropTransfer(Transfer):
         with self.kernels.watch("into OpenGL"):
             self._texture(target.texture).write(picture, self.kernels.stream)
 
+    def fill(self, mesh: gl.Mesh, vertices: DeviceArray) -> None:
+        """Start making (V, sum of the layout) float32 on the GPU the vertices of a mesh."""
+        known = self._vertices.get(mesh.id)
+        if known is None or known.size != vertices.nbytes:
+            if known is not None:
+                known.release()
+            known = self._vertices[mesh.id] = SharedVertices(mesh, vertices.nbytes)
+        with self.kernels.watch("vertices into OpenGL"):
+            known.write(vertices, self.kernels.stream)
+
     def forget(self) -> None:
-        for shared in self._shared.values():
+        for shared in (*self._shared.values(), *self._vertices.values()):
             shared.release()
         self._shared.clear()
+        self._vertices.clear()
 
     def _texture(self, texture: gl.Texture) -> SharedTexture:
         if texture.id not in self._shared:

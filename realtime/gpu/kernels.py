@@ -43,10 +43,16 @@ FRAME = CudaSource(
 PICTURE = CudaSource(Path(__file__).with_name("picture.cu"), {})
 
 # the structs of frame.cu
-CUT = np.dtype([("matrix", "<f4", 6), ("out", "<u8"), ("size", "<i4"), ("planes", "<i4")])
+CUT = np.dtype(
+    [("matrix", "<f4", 6), ("picture", "<u8"), ("out", "<u8")]
+    + [(name, "<i4") for name in ("width", "height", "size", "planes")]
+)
 _STATE = [(name, "<f4", (KEYPOINTS, 2)) for name in ("points", "motion", "change")]
-MEMORY = np.dtype([("back", "<f4", 6), ("step_s", "<f4"), ("what", "<i4"), *_STATE, ("depth", "<f4", KEYPOINTS)])
-SEEN = np.dtype([("seen", "<f4", (KEYPOINTS, 2)), *_STATE])
+SEEN = np.dtype([("seen", "<f4", (KEYPOINTS, 2)), *_STATE, ("confidence", "<f4", KEYPOINTS)])
+MEMORY = np.dtype(
+    [("after", "<u8"), ("back", "<f4", 6), ("step_s", "<f4"), ("what", "<i4"), *_STATE, ("depth", "<f4", KEYPOINTS)],
+    align=True,
+)
 
 _THREADS = 256
 
@@ -54,14 +60,21 @@ _THREADS = 256
 class Kernels:
     """Those of one source, loaded on the first GPU; all of them are started on one stream.
 
+    Args:
+        source: what was compiled.
+        fatbin: the compiled file; by default the one in the cache.
+        beside: whose stream it is; None makes one.
+
     Attributes:
         stream: the stream as a CUDA handle, for copies and networks in between.
+
+    Raises:
+        EngineError: pycuda, the driver, the GPU or the compiled file is missing or does not fit.
     """
 
-    def __init__(self, source: CudaSource, fatbin: Path | None = None) -> None:
-        """Load them; EngineError where pycuda, the driver, the GPU or the compiled file is missing or does not fit."""
+    def __init__(self, source: CudaSource, fatbin: Path | None = None, beside: Kernels | None = None) -> None:
         self._module = KernelModule(source, fatbin=fatbin)
-        self._stream = self._module.stream()
+        self._stream: Any = self._module.stream() if beside is None else beside._stream
         self.stream = int(self._stream.handle)
 
     def watch(self, stage: str) -> AbstractContextManager[None]:
@@ -82,21 +95,19 @@ class FrameKernels(Kernels):
 
     def __init__(self, fatbin: Path | None = None) -> None:
         super().__init__(FRAME, fatbin)
-        self._cut = self._module.function("cut", "PiiP")
+        self._cut = self._module.function("cut", "P")
         self._brighten = self._module.function("brighten", "Pi")
-        self._follow = self._module.function("follow", "PPPPPPPP")
+        self._follow = self._module.function("follow", "PPPPPPP")
 
-    def cut(self, picture: DeviceArray, cuts: DeviceArray, size: int) -> None:
+    def cut(self, cuts: DeviceArray, size: int) -> None:
         """Start cutting crops.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
-            cuts: (N,) of CUT, at most `size` wide each.
+            cuts: (N,) of CUT, at most `size` wide each; each says of which picture.
             size: pixels.
         """
-        height, width, _ = picture.shape
         blocks = (-(-size * size // _THREADS), cuts.shape[0])
-        self._start("cut crops", self._cut, blocks, _THREADS, picture.pointer, width, height, cuts.pointer)
+        self._start("cut crops", self._cut, blocks, _THREADS, cuts.pointer)
 
     def brighten(self, crops: DeviceArray) -> None:
         """Start making (N, 1, S, S) float32 grey crops brighter where they are dark, in place."""
@@ -108,7 +119,6 @@ class FrameKernels(Kernels):
         found: tuple[DeviceArray, DeviceArray],
         fixed: tuple[DeviceArray, DeviceArray],
         before: DeviceArray,
-        after: DeviceArray,
         boxed: tuple[DeviceArray, ...],
     ) -> None:
         """Start placing, filtering and boxing the points of N faces.
@@ -116,11 +126,10 @@ class FrameKernels(Kernels):
         Args:
             found: (N, 81, 2) crop pixels and (N, 81) confidence, from the landmark network.
             fixed: (81,) rigidity and gain of each point.
-            before: (N,) of MEMORY.
-            after: (N,) of SEEN, to be written.
+            before: (N,) of MEMORY; each says where what comes after is written, a SEEN.
             boxed: DepthNet's two inputs, (N, 68, 2), to be written.
         """
-        pointers = [array.pointer for array in (*found, *fixed, before, after, *boxed)]
+        pointers = [array.pointer for array in (*found, *fixed, before, *boxed)]
         self._start("follow faces", self._follow, (before.shape[0], 1), 32, *pointers)
 
 

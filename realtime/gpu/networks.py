@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
-import engines
-from engines import DeviceEngine, EngineError
+from engines import DeviceEngine
 from engines.runtime import cuda
+from engines.runtime.base import Array
 from engines.runtime.cuda import Memory
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.detector import Detector
 from realtime.analysis.landmarks import CROP, LandmarkNet
 from realtime.analysis.lift import lifted
 from realtime.analysis.networks import CANDIDATE, Networks
-from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.tracker import Track, Tracker
-from realtime.frame import Floats, Pixels
+from realtime.frame import Pixels
 from realtime.geometry.crops import Crop
+from realtime.gpu.chain import Chain, MakeChain
 from realtime.gpu.following import AheadFilter, Exchange, Follower, write_cuts
 from realtime.gpu.kernels import CUT, FrameKernels
 from realtime.gpu.pictures import Pictures
+from realtime.gpu.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,21 @@ class DeviceNetworks(Networks):
     follower: Follower
 
     @classmethod
-    def on(cls, runtime: str, kernels: FrameKernels, pictures: Pictures) -> Self:
-        """The deployed networks on `runtime`, "torch" or "tensorrt"; EngineError where one or the GPU is missing."""
-        detector, landmarks, depthnet = (_load(name, runtime) for name in ("detector", "landmarks", "depthnet"))
-        follower = Follower(landmarks, depthnet, kernels, pictures)
+    def on(
+        cls,
+        load: Callable[[str], DeviceEngine],
+        kernels: FrameKernels,
+        pictures: Pictures,
+        faces: Twins,
+        chained: MakeChain = Chain,
+    ) -> Self:
+        """The deployed networks by `load`; EngineError where one or the GPU is missing. The rest as in `Follower`."""
+        detector, landmarks, depthnet = (load(name) for name in ("detector", "landmarks", "depthnet"))
+        follower = Follower(landmarks, depthnet, kernels, pictures, faces, chained)
         return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet, follower)
 
     def new_filter(self) -> AheadFilter:
-        return AheadFilter()
+        return self.follower.new_filter()
 
     def follow(self, tracker: Tracker, pixels: Pixels, time_s: float) -> None:
         if crops := tracker.crops(CROP):
@@ -56,37 +63,42 @@ class DeviceNetworks(Networks):
             super(DeviceNetworks, self).lift(new)  # the class is made anew by its slots
 
 
-class DeviceOcclusion(OcclusionNet):
-    """Crops are cut from the frame on the GPU; only the maps come back."""
+class DeviceCropNet(CropNet):
+    """Cuts from the frame on the GPU; only the answers come back.
 
-    def __init__(self, engine: DeviceEngine, kernels: FrameKernels, pictures: Pictures) -> None:
+    Args:
+        engine: as in `CropNet`.
+        kernels, pictures, chained: as in `Follower`.
+        name: what it is called on the bench's clock.
+    """
+
+    def __init__(
+        self,
+        engine: DeviceEngine,
+        kernels: FrameKernels,
+        pictures: Pictures,
+        name: str,
+        chained: MakeChain = Chain,
+    ) -> None:
         super().__init__(engine)
-        self._on_device, self._kernels, self._pictures = engine, kernels, pictures
+        self._on_device, self._kernels, self._pictures, self._name = engine, kernels, pictures, name
         self._memory = Memory()
         self._cuts = Exchange(self._memory, CUT)
+        self._chain = chained(self._work, engine.record, kernels, name)
 
-    @classmethod
-    def on(cls, runtime: str, kernels: FrameKernels, pictures: Pictures) -> Self:
-        """The deployed network on `runtime`, as in `DeviceNetworks.on`."""
-        return cls(_load("occlusion", runtime), kernels, pictures)
-
-    def _answers(self, pixels: Pixels, crops: list[Crop]) -> Floats:
-        if not crops:
-            return super()._answers(pixels, crops)
-        stream, engine = self._kernels.stream, self._on_device
+    def __call__(self, pixels: Pixels, crops: Sequence[Crop]) -> Array:
+        count, stream = len(crops), self._kernels.stream
         picture = self._pictures(pixels, stream)
-        write_cuts(self._cuts.here[: len(crops)], crops, engine.device(len(crops)).inputs[0])
-        self._kernels.cut(picture, self._cuts.send(len(crops), stream), crops[0].size)
-        with self._kernels.watch("occlusion"):
-            engine.launch(stream)
-        with self._kernels.watch("fetch maps"):
-            engine.fetch(stream)
+        write_cuts(self._cuts.here[:count], crops, self._on_device.device(count).inputs[0], picture)
+        self._chain(count)
         cuda.wait(stream)
-        return np.asarray(engine.bind(len(crops)).outputs[0][:, 0])
+        return self._on_device.bind(count).outputs[0]
 
-
-def _load(name: str, runtime: str) -> DeviceEngine:
-    engine = engines.load(name, runtime)
-    if not isinstance(engine, DeviceEngine):
-        raise EngineError(f"The runtime '{runtime}' computes on no GPU: take --runtime torch or tensorrt.")
-    return engine
+    def _work(self, count: int, stream: int) -> None:
+        """From the frame to the answers on the host, for the crops whose rows are written."""
+        self._on_device.device(count)
+        self._kernels.cut(self._cuts.send(count, stream), self.size)
+        with self._kernels.watch(self._name):
+            self._on_device.enqueue(stream)
+        with self._kernels.watch("fetch maps"):
+            self._on_device.fetch(stream)

@@ -215,7 +215,7 @@ class Mesh:
 
     def __init__(self, layout: tuple[int, ...], indices: np.ndarray | None) -> None:
         self._stride = 4 * sum(layout)
-        self._capacity = 0
+        self._shared = False
         self._vertices = GL.glGenBuffers(1)
         self._indices = GL.glGenBuffers(1)
         self.id = GL.glGenVertexArrays(1)
@@ -250,7 +250,21 @@ class Mesh:
         """Upload (V, sum of the layout) float32 vertices, for `draw_part`."""
         GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
         packed = np.ascontiguousarray(vertices, np.float32)
-        GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
+        if self._shared:
+            GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, packed.nbytes, packed)
+        else:
+            GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
+
+    def share(self, size: int) -> int:
+        """Keep the vertices where they are from now on, in `size` bytes, for others to fill.
+
+        Returns:
+            OpenGL's name of that buffer.
+        """
+        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self._vertices)
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, size, None, GL.GL_DYNAMIC_DRAW)
+        self._shared = True
+        return int(self._vertices)
 
     def draw_part(self, first: int, end: int) -> None:
         """Draw the triangles from `first` to before `end` of the index list with the vertices uploaded last."""

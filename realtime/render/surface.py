@@ -71,6 +71,14 @@ class Warp:
     opacity: float = 1.0
     cover: Cover | None = None
 
+    def fill(self, mesh: gl.Mesh) -> None:
+        """Put what `shaders/warp.vert` takes of each vertex into a mesh."""
+        count = len(self.position)
+        live = self.source if self.live is None else self.live
+        trust = np.ones(count, np.float32) if self.trust is None else self.trust
+        relight = np.broadcast_to(_UNCHANGED, (count, 7)) if self.relight is None else self.relight
+        mesh.fill(np.column_stack([self.position, self.source, live, self.mesh.uv, trust, relight]).astype(np.float32))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
@@ -133,7 +141,7 @@ class Surfaces:
         }
         triangles, parts = self._divided(warp)
         mesh = self._meshes(triangles, _LAYOUT)
-        mesh.fill(_vertices(warp))
+        warp.fill(mesh)
         with gl.hidden_surfaces_removed():
             for first, end, shown in parts:
                 self._variant(warp, shown, extra).use(uniforms)
@@ -173,11 +181,3 @@ def cover_uniforms(cover: Cover) -> gl.Uniforms:
     matrix[:, 2] += 0.5  # pixel centres at integers
     x, y = (matrix / np.array(cover.picture.size)[:, None]).tolist()
     return {"covered": cover.picture, "covered_x": tuple(x), "covered_y": tuple(y)}
-
-
-def _vertices(warp: Warp) -> Floats:
-    count = len(warp.position)
-    live = warp.source if warp.live is None else warp.live
-    trust = np.ones(count, np.float32) if warp.trust is None else warp.trust
-    relight = np.broadcast_to(_UNCHANGED, (count, 7)) if warp.relight is None else warp.relight
-    return np.column_stack([warp.position, warp.source, live, warp.mesh.uv, trust, relight]).astype(np.float32)

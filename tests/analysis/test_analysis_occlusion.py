@@ -9,6 +9,7 @@ import numpy as np
 from faces_making import posed_face
 
 from engines import Buffers, Engine, Spec, TensorSpec
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.frame import Face, Occlusion, Pixels, Pose
 
@@ -21,9 +22,12 @@ OTHER = posed_face(size=40, centre=(330, 60), number=7)
 class Brightness(Engine):
     """Takes what is red for covered."""
 
-    def __init__(self, name: str = "red", path: Path = Path(), threads: int | None = None, cache: Path | None = None):
+    def __init__(self) -> None:
+        super().__init__("red", Path())
+
+    def _opened(self) -> Spec:
         inputs = (TensorSpec("image", (-1, 3, SIDE, SIDE), FLOAT),)
-        self.spec = Spec(name, inputs, (TensorSpec("covered", (-1, 1, SIDE, SIDE), FLOAT),))
+        return Spec("red", inputs, (TensorSpec("covered", (-1, 1, SIDE, SIDE), FLOAT),))
 
     def bind(self, batch: int) -> Buffers:
         channels = ((3, SIDE, SIDE), (1, SIDE, SIDE))
@@ -50,7 +54,7 @@ def test_the_map_lies_where_the_picture_was_cut() -> None:
     pixels = _picture()
     x, y = np.round(FACE.points[36]).astype(int)
     pixels[y - 9 : y + 10, x - 9 : x + 10, 0] = 255
-    found = _map(OcclusionNet(Brightness())(pixels, (FACE,), 0.0)[0])
+    found = _map(OcclusionNet(CropNet(Brightness()))(pixels, (FACE,), 0.0)[0])
     at = np.argwhere(found.covered > 127)[:, ::-1].mean(axis=0)
     np.testing.assert_allclose(found.matrix[:, :2] @ (x, y) + found.matrix[:, 2], at, atol=0.5)
     assert np.percentile(found.covered, 80) == 0
@@ -59,7 +63,9 @@ def test_the_map_lies_where_the_picture_was_cut() -> None:
 def test_every_face_has_its_own() -> None:
     pixels = _picture()
     pixels[:, 260:, 0] = 255
-    free, covered, lost = OcclusionNet(Brightness())(pixels, (FACE, OTHER, replace(OTHER, id=9, lost=0.2)), 0.0)
+    free, covered, lost = OcclusionNet(CropNet(Brightness()))(
+        pixels, (FACE, OTHER, replace(OTHER, id=9, lost=0.2)), 0.0
+    )
     assert _map(free).covered.max() == 0
     assert _map(covered).covered.min() == 255
     assert lost.occlusion is None
@@ -68,11 +74,11 @@ def test_every_face_has_its_own() -> None:
 
 
 def test_no_face_no_work() -> None:
-    assert OcclusionNet(Brightness())(_picture(), (), 0.0) == ()
+    assert OcclusionNet(CropNet(Brightness()))(_picture(), (), 0.0) == ()
 
 
 def _followed(levels: list[float], rate: float = 30.0) -> list[float]:
-    net = OcclusionNet(Brightness())
+    net = OcclusionNet(CropNet(Brightness()))
     return [
         _map(net(_picture(level), (FACE,), index / rate)[0]).covered.mean() / 255 for index, level in enumerate(levels)
     ]
@@ -91,7 +97,7 @@ def test_settling_is_a_matter_of_time_not_of_frames() -> None:
 
 
 def test_what_is_forgotten_does_not_linger() -> None:
-    net = OcclusionNet(Brightness())
+    net = OcclusionNet(CropNet(Brightness()))
     net(_picture(0.6), (FACE,), 0.0)
     net.forget()
     assert _map(net(_picture(0.4), (FACE,), 0.01)[0]).covered.max() == 102

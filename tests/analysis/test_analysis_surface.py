@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from faces_making import posed_face
 
 from engines import Buffers, Engine, Spec, TensorSpec
+from realtime.analysis.crop_net import CropNet
 from realtime.analysis.distance import millimetres_per_pixel
 from realtime.analysis.surface import FacingNet, ReliefNet
 from realtime.frame import Face, Floats, Pose
@@ -28,8 +30,11 @@ class Says(Engine):
     def __init__(self, answer: np.ndarray) -> None:
         self._answer = answer
         self._shape = (3 if answer.ndim == 3 else 1, SIDE, SIDE)
+        super().__init__("says", Path())
+
+    def _opened(self) -> Spec:
         inputs = (TensorSpec("crop", (-1, *self._shape), FLOAT),)
-        self.spec = Spec("says", inputs, (TensorSpec("map", (-1, *self._shape), FLOAT),))
+        return Spec("says", inputs, (TensorSpec("map", (-1, *self._shape), FLOAT),))
 
     def bind(self, batch: int) -> Buffers:
         taken, given = (np.zeros((batch, *self._shape), np.float32) for _ in range(2))
@@ -41,7 +46,7 @@ class Says(Engine):
 
 
 def relief_of(face: Face, answer: np.ndarray) -> Floats:
-    (seen,) = ReliefNet(Says(answer))(PIXELS, (face,))
+    (seen,) = ReliefNet(CropNet(Says(answer)))(PIXELS, (face,))
     assert seen.relief is not None
     return seen.relief
 
@@ -78,7 +83,7 @@ def test_the_crop_covers_the_same_millimetres_of_all_heads() -> None:
         pixels[:] = 0
         pixels[round(y - half) : round(y + half) + 1, round(x - half) : round(x + half) + 1] = 255
         engine = Says(np.zeros((SIDE, SIDE)))
-        ReliefNet(engine)(pixels, (face,))
+        ReliefNet(CropNet(engine))(pixels, (face,))
         shown = engine.buffers.inputs[0][0, 0] > 127
         assert shown.sum() == pytest.approx((44 * SIDE / FACE_MM) ** 2, rel=0.25)
         np.testing.assert_allclose(np.argwhere(shown).mean(axis=0), (SIDE - 1) / 2, atol=0.8)
@@ -88,7 +93,7 @@ def test_the_crop_covers_the_same_millimetres_of_all_heads() -> None:
 def test_normals_are_turned_back_from_the_upright_crop(roll: float) -> None:
     up = np.zeros((3, SIDE, SIDE), np.float32)
     up[1], up[2] = 0.3, 0.4  # of any length
-    (seen,) = FacingNet(Says(up))(PIXELS, (posed_face(Pose(0, 0, roll), 60, (100, 90)),))
+    (seen,) = FacingNet(CropNet(Says(up)))(PIXELS, (posed_face(Pose(0, 0, roll), 60, (100, 90)),))
     # the head's up, in a picture whose y runs down, tilts clockwise with it
     angle = np.deg2rad(roll)
     assert seen.facing is not None
@@ -104,7 +109,7 @@ def test_normals_lie_where_the_network_saw_them() -> None:
     engine = Says(sides)
     pixels = np.full_like(PIXELS, 0)
     pixels[..., 0] = 200
-    (seen,) = FacingNet(engine)(pixels, (face,))
+    (seen,) = FacingNet(CropNet(engine))(pixels, (face,))
     assert seen.facing is not None
     assert engine.buffers.inputs[0][0].mean(axis=(1, 2)).tolist() == [200, 0, 0], "red comes first"
     left, right = seen.facing[[2, 36]], seen.facing[[14, 45]]
@@ -113,7 +118,7 @@ def test_normals_lie_where_the_network_saw_them() -> None:
 
 
 def test_lost_and_unlifted_faces_have_none() -> None:
-    network = ReliefNet(Says(np.zeros((SIDE, SIDE))))
+    network = ReliefNet(CropNet(Says(np.zeros((SIDE, SIDE)))))
     seen = network(PIXELS, (FACE, replace(FACE, id=5, lost=0.3), replace(FACE, id=6, depth=None)))
     assert [face.id for face in seen] == [4, 5, 6]
     assert [face.relief is None for face in seen] == [False, True, True]

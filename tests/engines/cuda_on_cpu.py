@@ -10,7 +10,7 @@ import ctypes
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -58,7 +58,8 @@ def start(library: ctypes.CDLL, name: str, blocks: tuple[int, int], threads: int
 
 
 class Driver:
-    """As the module pycuda.driver. `broken` names the call that fails.
+    """As the module pycuda.driver, beside that runtime, if any, whose streams are its own. `broken` names the call that
+    fails.
 
     Attributes:
         launches: name, blocks and arguments of each kernel started.
@@ -67,8 +68,8 @@ class Driver:
     Error = Error
     device_attribute = SimpleNamespace(MULTIPROCESSOR_COUNT="processors")
 
-    def __init__(self, *libraries: ctypes.CDLL) -> None:
-        self.libraries = libraries
+    def __init__(self, *libraries: ctypes.CDLL, runtime: Any = None) -> None:
+        self.libraries, self.runtime = libraries, runtime
         self.memory: list[np.ndarray] = []
         self.pushed = 0
         self.launches: list[tuple[str, tuple[int, ...], tuple[Any, ...]]] = []
@@ -95,9 +96,14 @@ class Driver:
             get_attribute={"processors": PROCESSORS}.__getitem__,
         )
 
-    def Stream(self) -> Any:
+    def Stream(self, flags: int) -> Any:
         self._called("Stream", context=True)
-        return SimpleNamespace(handle=1)
+        assert flags == 1, "it must not wait for the default stream"
+        return SimpleNamespace(handle=self.runtime.cudaStreamCreateWithFlags(flags)[1] if self.runtime else 1)
+
+    def enqueue(self, stream: Any, work: Callable[[], None]) -> None:
+        """At once, or into what the runtime records on that stream."""
+        self.runtime.enqueue(stream.handle, work) if self.runtime and stream is not None else work()
 
     def mem_alloc(self, size: int) -> int:
         self._called("mem_alloc", context=True)
@@ -154,7 +160,11 @@ class Function:
         self._driver._called("launch", context=True)
         assert stream is None or stream.handle
         assert block[1:] == (1, 1)
-        self._driver.launches.append((self._name, grid, arguments))
-        self._driver.shared.append(shared_size)
         values = [kind(value) for kind, value in zip(self._types, arguments, strict=True)]
-        start(self._library, self._name, grid, block[0], values)
+
+        def run() -> None:
+            self._driver.launches.append((self._name, grid, arguments))
+            self._driver.shared.append(shared_size)
+            start(self._library, self._name, grid, block[0], values)
+
+        self._driver.enqueue(stream, run)

@@ -22,9 +22,11 @@ class CudaRuntime:
     """As the module cuda.bindings.runtime. `broken` names a call that fails."""
 
     cudaError_t = SimpleNamespace(cudaSuccess=0)
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
+    cudaStreamCaptureStatus = SimpleNamespace(cudaStreamCaptureStatusNone=0)
     cudaStreamNonBlocking = 1
+    cudaEventDisableTiming = 2
 
     def __init__(self) -> None:
         self.broken = ""
@@ -32,6 +34,8 @@ class CudaRuntime:
         self.streams = 0
         self.recording: dict[int, list[Callable[[], None]]] = {}
         self.graphs: list[list[Callable[[], None]]] = []
+        self.marked: dict[int, bool] = {}  # event → whether it was marked
+        self.replays = 0
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:
         return self._allocated("cudaMalloc", size)
@@ -49,25 +53,54 @@ class CudaRuntime:
         return self._result("cudaStreamCreateWithFlags", self.streams)
 
     def cudaStreamSynchronize(self, stream: int) -> tuple[Any, ...]:
+        assert stream not in self.recording, "who records cannot wait"
         return self._result("cudaStreamSynchronize")
 
     def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
-        assert {to, start} <= set(self.memory)
+        assert self._within(to, size)
+        assert self._within(start, size)
         self.enqueue(stream, lambda: ctypes.memmove(to, start, size))
         return self._result("cudaMemcpyAsync")
+
+    def cudaEventCreateWithFlags(self, flags: int) -> tuple[Any, ...]:
+        assert flags == self.cudaEventDisableTiming
+        self.marked[len(self.marked) + 1] = False
+        return self._result("cudaEventCreateWithFlags", len(self.marked))
+
+    def cudaEventRecord(self, event: Any, stream: int) -> tuple[Any, ...]:
+        assert stream not in self.recording, "an event outside of the graph"
+        self.marked[event] = True
+        return self._result("cudaEventRecord")
+
+    def cudaStreamWaitEvent(self, stream: int, event: Any, flags: int) -> tuple[Any, ...]:
+        assert stream not in self.recording, "an event outside of the graph"
+        assert self.marked[event], "nobody marks that event"
+        return self._result("cudaStreamWaitEvent")
+
+    def cudaEventDestroy(self, event: Any) -> tuple[Any, ...]:
+        return self._result("cudaEventDestroy")
 
     def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple[Any, ...]:
         self.recording[stream] = []
         return self._result("cudaStreamBeginCapture")
 
+    def cudaStreamIsCapturing(self, stream: int) -> tuple[Any, ...]:
+        return self._result("cudaStreamIsCapturing", int(stream in self.recording))
+
     def cudaStreamEndCapture(self, stream: int) -> tuple[Any, ...]:
         return self._result("cudaStreamEndCapture", self.recording.pop(stream))
 
     def cudaGraphInstantiate(self, graph: list[Callable[[], None]], flags: int) -> tuple[Any, ...]:
-        self.graphs.append(graph)
+        self.graphs.append(list(graph))
         return self._result("cudaGraphInstantiate", len(self.graphs) - 1)
 
+    def cudaGraphDestroy(self, graph: list[Callable[[], None]]) -> tuple[Any, ...]:
+        graph.clear()
+        return self._result("cudaGraphDestroy")
+
     def cudaGraphLaunch(self, graph: int, stream: int) -> tuple[Any, ...]:
+        assert stream not in self.recording, "a graph in a graph"
+        self.replays += 1
         for work in self.graphs[graph]:
             self.enqueue(stream, work)
         return self._result("cudaGraphLaunch")
@@ -81,10 +114,18 @@ class CudaRuntime:
         self.recording[stream].append(work) if stream in self.recording else work()
 
     def _allocated(self, call: str, size: int) -> tuple[Any, ...]:
+        assert not self.recording, "who records cannot allocate"
         memory = (ctypes.c_char * size)(*b"\xff" * size)
         pointer = ctypes.addressof(memory)
         self.memory[pointer] = memory
         return self._result(call, pointer)
+
+    def _within(self, start: int, size: int) -> bool:
+        """Whether that lies in memory that was allocated."""
+        return any(
+            pointer <= start and start + size <= pointer + memoryview(memory).nbytes
+            for pointer, memory in self.memory.items()
+        )
 
     def _result(self, call: str, *values: Any) -> tuple[Any, ...]:
         return (2, None) if call == self.broken else (0, *values)

@@ -109,6 +109,7 @@ def test_a_gpu_that_fails_is_one_clear_error(call: str, engine: TensorRtEngine, 
     gpu.broken = call
     with pytest.raises(EngineError, match=r"^The GPU could not .*: out of memory\.$"):
         engine.bind(1)
+        engine.run()
     gpu.broken = ""
     ones = np.ones((1, 3), np.float32)
     assert engine(ones, ones)[0][0, 0] == 2, "and may be asked again"

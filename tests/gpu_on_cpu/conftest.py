@@ -4,7 +4,7 @@ torch's CPU device. What needs a GPU is in tests/gpu."""
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,22 +13,44 @@ import torch
 
 import engines
 import realtime.render  # noqa: F401  chooses OpenGL's platform before anybody imports it
+from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import Gpu
 from engines.runtime import cuda
+from engines.runtime.base import Work
 from engines.runtime.torch import TorchEngine
 from realtime.gpu import backend
 from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
+from realtime.gpu.model import MODEL, ModelKernels
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
 
 
+class RecordedEngine(TorchEngine):
+    """torch on the CPU, its work recorded by the stand-in for CUDA's runtime."""
+
+    def enqueue(self, stream: int) -> None:
+        cuda.runtime.enqueue(stream, partial(self._doing, self._bindings.current.compute))
+
+    def fetch(self, stream: int) -> None:
+        cuda.runtime.enqueue(stream, partial(self._doing, self._bindings.current.fetch))
+
+    def record(self, work: Work, stream: int) -> Work:
+        return cuda.recorded(work, stream)
+
+    def _doing(self, work: Callable[[], None]) -> None:
+        with self._computing():
+            work()
+
+
 @pytest.fixture(scope="session")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, ...]:
-    """frame.cu and picture.cu, compiled for the CPU."""
+    """All .cu files, compiled for the CPU."""
     folder = tmp_path_factory.mktemp("kernels")
     of_frame = ["cut", "brighten", "follow"]
     of_picture = ["unpack", "pack", "show", "steady", "change", "enlarge", "add"]
-    return compile_for_cpu(FRAME, of_frame, folder), compile_for_cpu(PICTURE, of_picture, folder)
+    of_model, of_lstsq = ["aim", "model"], ["affine_lstsq"]
+    names = (FRAME, of_frame), (PICTURE, of_picture), (MODEL, of_model), (LSTSQ, of_lstsq)
+    return tuple(compile_for_cpu(source, kernels, folder) for source, kernels in names)
 
 
 @pytest.fixture
@@ -42,15 +64,14 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> CudaRuntime:
 @pytest.fixture
 def driver(libraries: tuple[ctypes.CDLL, ...], runtime: CudaRuntime, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """pycuda; its streams are those of the runtime."""
-    runtime.cudaStreamCreateWithFlags(0)
-    return Driver(*libraries).installed(monkeypatch)
+    return Driver(*libraries, runtime=runtime).installed(monkeypatch)
 
 
 @pytest.fixture
 def compiled(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that says it has the kernels."""
     monkeypatch.setenv("FACET_CACHE", str(tmp_path))
-    for source in (FRAME, PICTURE):
+    for source in (FRAME, PICTURE, MODEL, LSTSQ):
         source.fatbin().parent.mkdir()
         source.fatbin().touch()
 
@@ -66,11 +87,16 @@ def picture_kernels(compiled: None) -> PictureKernels:
 
 
 @pytest.fixture
+def model_kernels(picture_kernels: PictureKernels) -> ModelKernels:
+    return ModelKernels(picture_kernels)
+
+
+@pytest.fixture
 def torch_on_cpu(kernels: FrameKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`--runtime torch` without a GPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(backend, "gpus", lambda: (Gpu("Some GPU", (8, 0)),))
-    monkeypatch.setattr(engines, "engine_class", lambda runtime: partial(TorchEngine, device="cpu"))
+    monkeypatch.setattr(engines, "engine_class", lambda runtime: partial(RecordedEngine, device="cpu"))
     yield
     torch.set_num_threads(threads)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,43 @@ from tests.engines.tensorrt_on_cpu import CudaRuntime
 
 
 class Resource:
-    """A texture that is registered; `array` is its contents while it is mapped."""
+    """A texture or a buffer that is registered; `array` is its contents while it is mapped."""
 
-    def __init__(self, texture: int) -> None:
-        self.texture = texture
+    def __init__(self, name: int, buffer: bool = False) -> None:
+        self.name, self.buffer = name, buffer
         self.array: np.ndarray | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether OpenGL still has it."""
+        return bool(GL.glIsBuffer(self.name) if self.buffer else GL.glIsTexture(self.name))
+
+    def read(self) -> np.ndarray:
+        """What is in it."""
+        if self.buffer:
+            GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self.name)
+            size = int(GL.glGetBufferParameteriv(GL.GL_ARRAY_BUFFER, GL.GL_BUFFER_SIZE))
+            return np.frombuffer(GL.glGetBufferSubData(GL.GL_ARRAY_BUFFER, 0, size), np.uint8).copy()
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.name)
+        sides = (GL.GL_TEXTURE_HEIGHT, GL.GL_TEXTURE_WIDTH)
+        shape = tuple(int(GL.glGetTexLevelParameteriv(GL.GL_TEXTURE_2D, 0, side)) for side in sides)
+        data = GL.glGetTexImage(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
+        return np.frombuffer(data, np.uint8).reshape(*shape, 4).copy()
+
+    def write(self, contents: np.ndarray) -> None:
+        """Replace it."""
+        if self.buffer:
+            GL.glBindBuffer(GL.GL_ARRAY_BUFFER, self.name)
+            GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, contents.nbytes, contents)
+            return
+        height, width, _ = contents.shape
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self.name)
+        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, contents)
 
 
 class GlRuntime(CudaRuntime):
     """As the module cuda.bindings.runtime. OpenGL must not be given a texture while CUDA has it, nor CUDA one that was
     not mapped."""
-
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +59,10 @@ class GlRuntime(CudaRuntime):
     def cudaEventCreate(self) -> tuple[Any, ...]:
         return self._result("cudaEventCreate", [0.0])
 
-    def cudaEventRecord(self, event: list[float], stream: int) -> tuple[Any, ...]:
+    def cudaEventRecord(self, event: Any, stream: int) -> tuple[Any, ...]:
+        if not isinstance(event, list):  # one that keeps no time
+            return super().cudaEventRecord(event, stream)
+        assert stream not in self.recording, "a clock in a graph"
         event[0] = time.perf_counter()
         return self._result("cudaEventRecord")
 
@@ -44,9 +71,6 @@ class GlRuntime(CudaRuntime):
 
     def cudaEventElapsedTime(self, start: list[float], end: list[float]) -> tuple[Any, ...]:
         return self._result("cudaEventElapsedTime", 1000 * (end[0] - start[0]))
-
-    def cudaEventDestroy(self, event: list[float]) -> tuple[Any, ...]:
-        return self._result("cudaEventDestroy")
 
     def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
         self.bytes_fetched += size if kind == 2 else 0
@@ -58,8 +82,13 @@ class GlRuntime(CudaRuntime):
         self.registered.append(Resource(texture))
         return self._result("cudaGraphicsGLRegisterImage", self.registered[-1])
 
+    def cudaGraphicsGLRegisterBuffer(self, buffer: int, flags: int) -> tuple[Any, ...]:
+        assert GL.glIsBuffer(buffer)
+        self.registered.append(Resource(buffer, buffer=True))
+        return self._result("cudaGraphicsGLRegisterBuffer", self.registered[-1])
+
     def cudaGraphicsUnregisterResource(self, resource: Resource) -> tuple[Any, ...]:
-        assert GL.glIsTexture(resource.texture), "a texture must be given back before it is released"
+        assert resource.alive, "it must be given back before it is released"
         self.registered.remove(resource)
         return self._result("cudaGraphicsUnregisterResource")
 
@@ -67,12 +96,15 @@ class GlRuntime(CudaRuntime):
         assert count == 1
         assert resource in self.registered
         assert resource.array is None
-        GL.glBindTexture(GL.GL_TEXTURE_2D, resource.texture)
-        sides = (GL.GL_TEXTURE_HEIGHT, GL.GL_TEXTURE_WIDTH)
-        shape = tuple(int(GL.glGetTexLevelParameteriv(GL.GL_TEXTURE_2D, 0, side)) for side in sides)
-        data = GL.glGetTexImage(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
-        resource.array = np.frombuffer(data, np.uint8).reshape(*shape, 4).copy()
+        resource.array = resource.read()
+        if resource.buffer:
+            self.memory[resource.array.ctypes.data] = resource.array
         return self._result("cudaGraphicsMapResources")
+
+    def cudaGraphicsResourceGetMappedPointer(self, resource: Resource) -> tuple[Any, ...]:
+        assert resource.buffer
+        assert resource.array is not None
+        return self._result("cudaGraphicsResourceGetMappedPointer", resource.array.ctypes.data, resource.array.nbytes)
 
     def cudaGraphicsSubResourceGetMappedArray(self, resource: Resource, index: int, level: int) -> tuple[Any, ...]:
         assert (index, level) == (0, 0)
@@ -81,9 +113,9 @@ class GlRuntime(CudaRuntime):
 
     def cudaGraphicsUnmapResources(self, count: int, resource: Resource, stream: int) -> tuple[Any, ...]:
         assert resource.array is not None
-        height, width, _ = resource.array.shape
-        GL.glBindTexture(GL.GL_TEXTURE_2D, resource.texture)
-        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, width, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, resource.array)
+        resource.write(resource.array)
+        if resource.buffer:
+            del self.memory[resource.array.ctypes.data]
         resource.array = None
         return self._result("cudaGraphicsUnmapResources")
 

@@ -41,7 +41,7 @@ def analysed(device: str) -> list[tuple[Face, ...]]:
         return [analyser.analyse(frame) for frame in moving(7)]
 
 
-def test_it_sees_what_the_cpu_sees(torch_on_cpu: None, driver: Driver) -> None:
+def test_it_sees_what_the_cpu_sees(torch_on_cpu: None, driver: Driver, runtime: CudaRuntime) -> None:
     ours, theirs = analysed("torch"), analysed("openvino")
     assert [[face.id for face in faces] for faces in ours] == [[face.id for face in faces] for faces in theirs]
     assert [bool(faces) and faces[0].lost for faces in ours] == [bool(faces) and faces[0].lost for faces in theirs]
@@ -57,7 +57,8 @@ def test_it_sees_what_the_cpu_sees(torch_on_cpu: None, driver: Driver) -> None:
             off = np.abs(mine.occlusion.covered.astype(float) - other.occlusion.covered)
             assert off.mean() < 3
     started = [name for name, _, _ in driver.launches]
-    assert started.count("follow") == started.count("brighten") >= 5, "known faces never leave the GPU"
+    assert started.count("follow") == started.count("brighten") >= 4, "known faces never leave the GPU"
+    assert runtime.replays >= 6, "all of it is one graph, what covers the faces another"
 
 
 def test_pictures_that_end_make_room(kernels: FrameKernels, runtime: CudaRuntime) -> None:

@@ -18,6 +18,7 @@ from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
 SIZE = (320, 240)
 _STAGES = ("send the frame", "cut crops", "brighten crops", "landmarks", "follow faces", "depthnet", "fetch faces")
 _STAGES += ("occlusion", "fetch maps", "into OpenGL", "out of OpenGL", "pack a frame", "fetch the picture")
+_GRAPHS = {"analyse faces", "occlusion"}
 
 
 @pytest.fixture
@@ -33,11 +34,17 @@ def test_both_ways_are_measured(torch_on_cpu: None, monkeypatch: pytest.MonkeyPa
     portrait = portraits()[0]
     pictures = [np.ascontiguousarray(portrait[: SIZE[1], left : left + SIZE[0]]) for left in (80, 90)]
     monkeypatch.setattr(gpu_loop, "clip_pictures", lambda: (pictures, "a portrait"))
-    report = measure_loop(LoopOptions(frames=2, settling=2, mode=Mode.ROTATE, repair="off"))
-    ours, copies = report["frames on the GPU"], report["host copies between stages"]
-    assert set(_STAGES) <= set(ours["cuda_ms"])
+    report = measure_loop(LoopOptions(frames=2, settling=3, mode=Mode.ROTATE, repair="off"))
+    ours, eager, copies = (report[way] for way in ("frames on the GPU", "torch eager", "host copies between stages"))
+    assert set(_STAGES) <= set(eager["cuda_ms"])
+    assert set(ours["cuda_ms"]) >= _GRAPHS
+    assert not {"landmarks", "follow faces"} & set(ours["cuda_ms"]), "they are in a graph"
     assert not copies["cuda_ms"]
-    for way in (ours, copies):
+    for way in (ours, eager, copies):
+        assert {"upload", "warp", "compose", "readback"} <= set(way["gl_ms"])
+        assert 0 <= way["gl_share"] <= 1
+        assert way["busy"] is None
+        assert way["busy_unknown"], "it says why"
         assert way["host_ms"]["frame"]["p50"] >= way["host_ms"]["analyse"]["p50"] > 0
         assert "render warp" in way["host_ms"]
     pixels = SIZE[0] * SIZE[1]
@@ -46,5 +53,7 @@ def test_both_ways_are_measured(torch_on_cpu: None, monkeypatch: pytest.MonkeyPa
     assert copies["bytes"]["down"] > 4 * pixels
     console = Console(record=True, width=200)
     console.print(*loop_tables(report, "torch"))
-    assert "MB down a frame" in console.export_text()
+    text = console.export_text()
+    assert "MB down a frame" in text
+    assert "CUDA events, ms" in text
     assert Kernels.watch.__name__ == "watch", "the clock is gone afterwards"

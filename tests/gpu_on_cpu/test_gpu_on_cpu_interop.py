@@ -24,6 +24,7 @@ from realtime.frame import Frame
 from realtime.gpu.backend import GpuBackend
 from realtime.gpu.interop import InteropTransfer
 from realtime.gpu.mend import DeviceMender
+from realtime.people import demo_people
 from realtime.render import gl
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
@@ -88,23 +89,34 @@ def test_pictures_come_and_go_as_by_the_processor(
     assert GL.glGetError() == GL.GL_NO_ERROR
 
 
-def test_a_frame_is_sent_once_for_analysis_and_drawing(backend: GpuBackend) -> None:
+@pytest.mark.parametrize("settings", [Settings(Mode.ROTATE, yaw=20), Settings(Mode.SWAP)], ids=lambda each: each.mode)
+def test_a_frame_is_sent_once_for_analysis_and_drawing(
+    backend: GpuBackend, runtime: GlRuntime, settings: Settings
+) -> None:
     """The whole way, beside that of the processor: the same picture comes out, and nobody notices but the bus."""
-    frames = [Frame(portraits()[0][:400].copy(), index, index / 30, 0.0) for index in range(2)]
+    frames = [Frame(portraits()[0][:400].copy(), index, index / 30, 0.0) for index in range(4)]
     pictures = []
     for each in (backend, open_backend("openvino", 1)):
         with open_analyser(AnalysisOptions(threads=1), each) as analyser:
-            renderer = Renderer(RenderOptions(), transfer=each.transfer)
+            people = demo_people(analyser)[1:] if settings.mode is Mode.SWAP else ()
+            renderer = Renderer(RenderOptions(people), transfer=each.transfer, modeller=each.modeller)
             renderer.open()
-            analyser.analyse(frames[0])
-            sent = backend.pictures.sent
-            faces = analyser.analyse(frames[1])
-            assert len(faces) == 1
-            pictures.append(renderer.draw(frames[1], faces, Settings(Mode.ROTATE, yaw=20)).frame.pixels)
+            for frame in frames:
+                sent, fetched, replays = backend.pictures.sent, runtime.bytes_fetched, runtime.replays
+                faces = analyser.analyse(frame)
+                assert len(faces) == 1
+                result = renderer.draw(frame, faces, settings)
+                assert list(result.drawn) == [faces[0].id]
+            pictures.append(result.frame.pixels)
             if each is backend:
-                assert backend.pictures.sent - sent == frames[1].pixels.nbytes
+                assert backend.pictures.sent - sent == frame.pixels.nbytes
+                assert runtime.bytes_fetched - fetched < frame.pixels.nbytes + 20_000
+                assert runtime.replays - replays == 1 + (settings.mode is Mode.SWAP), "graphs a frame"
                 assert renderer.description.endswith("; frames by CUDA–OpenGL interop")
+                buffers = [resource for resource in runtime.registered if resource.buffer]
+                assert bool(buffers) == (settings.mode is Mode.SWAP), "vertices go there directly"
             renderer.close()
+    assert not runtime.registered
     off = np.abs(pictures[0].astype(int) - pictures[1])
     assert off.mean() < 0.2, "points differ by hundredths of a pixel"
 

@@ -26,6 +26,7 @@ using std::isfinite;
 using std::max;
 using std::min;
 
+struct int2 { int x, y; };
 struct float2 { float x, y; };
 struct float3 { float x, y, z; };
 struct alignas(16) float4 { float x, y, z, w; };

@@ -1,0 +1,58 @@
+"""Work on the GPU that is the same every time, but for what lies in its memory: recorded once, then one launch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from engines.runtime.base import Work
+from realtime.gpu.kernels import Kernels
+
+# see `DeviceEngine.record`
+Record: TypeAlias = Callable[[Work, int], Work]
+
+
+class Chain:
+    """Calls `work` with a number of items the first time, records it the second time, and from then on replays that.
+
+    Args:
+        work: puts the work for a number of items on a stream; whatever changes from time to time it reads from memory
+            that stays where it is.
+        record: makes a graph of it.
+        kernels: on whose stream all of it happens.
+        name: what it is called on the bench's clock.
+    """
+
+    def __init__(self, work: Callable[[int, int], None], record: Record, kernels: Kernels, name: str) -> None:
+        self._work, self._record, self._kernels, self._name = work, record, kernels, name
+        self._stream = kernels.stream
+        self._known: dict[tuple[int, int], Work | None] = {}
+
+    def __call__(self, count: int) -> None:
+        """Start it for `count` items; EngineError where the GPU fails."""
+        key = threading.get_ident(), count  # engines have memory of each thread
+        if key not in self._known:  # what is done once, loading code for instance, cannot be recorded
+            self._known[key] = None
+            self._work(count, self._stream)
+            return
+        replay = self._known[key]
+        if replay is None:
+            replay = self._known[key] = self._record(partial(self._work, count), self._stream)
+        with self._kernels.watch(self._name):
+            replay(self._stream)
+
+    def forget(self) -> None:
+        """The memory it works on is another from now on."""
+        self._known.clear()
+
+
+class StepByStep(Chain):
+    """Never recorded: for clocks that look at each step."""
+
+    def __call__(self, count: int) -> None:
+        self._work(count, self._stream)
+
+
+MakeChain: TypeAlias = Callable[[Callable[[int, int], None], Record, Kernels, str], Chain]

@@ -1,0 +1,136 @@
+"""What the GPU's modeller must do, run on the CPU (tests/gpu_on_cpu) or on a GPU (tests/gpu): what the host's does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from faces_making import frame_of, portrait, posed_face
+from frame_table import Bench
+
+from engines.runtime.cuda import Memory
+from realtime.controls import Mode, Settings
+from realtime.effects.modelling import HostModeller, Layer
+from realtime.effects.photo import Person, person
+from realtime.frame import Face, Frame, Pose
+from realtime.gpu.following import Exchange
+from realtime.gpu.kernels import SEEN
+from realtime.gpu.model import ModelKernels
+from realtime.gpu.modelling import DeviceModeller
+from realtime.gpu.twins import Pool, Twins
+
+SIZE = (480, 360)
+
+
+class Kept:
+    """A mesh or a transfer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.vertices: Any = None
+
+    def fill(self, *given: Any) -> None:
+        self.vertices = given[-1]
+
+
+class ModelTable:
+    @pytest.fixture
+    def bench(self, model_kernels: ModelKernels) -> Bench:
+        return Bench(model_kernels)
+
+    def test_surfaces_are_those_of_the_host(self, bench: Bench, rng: np.random.Generator) -> None:
+        """Two faces, each under its view and that view's mirror image, over a second in which they turn, talk and
+        tremble; one leaves and comes back as another. Known faces' points are on the GPU, others are sent."""
+        twins, rooms, transfer = Twins(), Pool(lambda: Exchange(Memory(), SEEN)), Kept()
+        ours, theirs = DeviceModeller(bench.kernels, twins, transfer), HostModeller()  # type: ignore[arg-type]
+        people = [_somebody(Pose(-30, 5, 10), 1), _somebody(Pose(8, 0, 0), 2)]
+        held = []
+        for number in range(12):
+            frame, faces = _scene(number, rng)
+            for place, face in enumerate(faces):
+                if place == 0 and number > 2:
+                    held.append(face.points)
+                    self._note(bench, twins, rooms, face)
+            settings = Settings(Mode.SWAP, expression=1.0 if number < 6 else 0.6, shape=None if number < 9 else 0.5)
+            layers = [
+                layer
+                for face in faces
+                for view, mirrored in [people[face.id % 2].views[:2]]
+                for layer in (Layer(face, mirrored), Layer(face, view, 0.7))
+            ]
+            pairs = [each.model(layers, frame, settings) for each in (ours, theirs)]
+            for mine, wanted in zip(*pairs, strict=True):
+                assert mine is not None
+                assert wanted is not None
+                np.testing.assert_allclose(mine.affine, wanted.affine, rtol=2e-4, atol=2e-3)
+                mesh = Kept()
+                wanted.warp.fill(mesh)  # type: ignore[arg-type]
+                mine.warp.fill(SimpleNamespace())  # type: ignore[arg-type]
+                vertices = bench.fetched(transfer.vertices)
+                np.testing.assert_allclose(vertices[:, :2], mesh.vertices[:, :2], atol=0.03)
+                np.testing.assert_allclose(vertices[:, 2], mesh.vertices[:, 2], atol=2e-3)
+                np.testing.assert_allclose(vertices[:, 3:9], mesh.vertices[:, 3:9], atol=2e-3)
+                np.testing.assert_allclose(vertices[:, 9], mesh.vertices[:, 9], atol=0.02)
+                np.testing.assert_array_equal(vertices[:, 10:], mesh.vertices[:, 10:])
+                np.testing.assert_array_equal(mine.warp.position, vertices[:, :3])
+                np.testing.assert_allclose(mine.warp.source, wanted.warp.source, atol=1e-3)
+            for each in (ours, theirs):
+                each.keep([face.id for face in faces])
+
+    def test_the_median_is_of_the_last_ten_seconds(self, bench: Bench) -> None:
+        """A face that changes its shape for good: slowly the drawn one takes it on, as on the host."""
+        somebody = _somebody(Pose(0, 0, 0), 3)
+        ours, theirs = DeviceModeller(bench.kernels, Twins(), Kept()), HostModeller()  # type: ignore[arg-type]
+        pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+        for number in range(130):
+            face = posed_face(size=90, centre=(200, 180))
+            if number >= 20:
+                face.points[:17] += [0, 6]
+            if number % 40 < 2 or 100 < number < 104 or number > 126:
+                frame = Frame(pixels, number, 0.11 * number, 0.0)
+                (mine,), (wanted,) = (
+                    each.model([Layer(face, somebody.views[0])], frame, Settings(Mode.SWAP)) for each in (ours, theirs)
+                )
+                assert mine is not None
+                assert wanted is not None
+                np.testing.assert_allclose(mine.warp.position, wanted.warp.position, atol=0.02)
+
+    def test_keypoints_on_a_line_give_nothing_and_later_the_last_affine(self, bench: Bench) -> None:
+        somebody = _somebody(Pose(0, 0, 0), 4)
+        ours = DeviceModeller(bench.kernels, Twins(), Kept())  # type: ignore[arg-type]
+        pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+        good, bad = posed_face(size=90), posed_face(size=90)
+        bad.points[:] = np.nan
+        settings = Settings(Mode.SWAP)
+        layers = [[Layer(face, somebody.views[0])] for face in (bad, good, bad)]
+        before, first, after = (
+            ours.model(layer, frame_of(pixels, number), settings)[0] for number, layer in enumerate(layers)
+        )
+        assert before is None
+        assert first is not None
+        assert after is not None
+        np.testing.assert_array_equal(after.affine, first.affine)
+
+    def _note(self, bench: Bench, twins: Twins, rooms: Pool[Exchange], face: Face) -> None:
+        """As the analysis leaves a known face's points on the GPU."""
+        lease = rooms.lend()
+        lease.room.here[0]["points"], lease.room.here[0]["confidence"] = face.points, face.confidence
+        lease.room.send(1, bench.kernels.stream)
+        twins.note(face.points, lease.room.there.item(0), lease)
+
+
+def _somebody(pose: Pose, seed: int) -> Person:
+    face = posed_face(pose, 120, (200, 200))
+    return person("somebody", [(portrait(face.points, (400, 400), seed=seed), face)])
+
+
+def _scene(number: int, rng: np.random.Generator) -> tuple[Frame, tuple[Face, ...]]:
+    first = posed_face(Pose(3 * number - 15, 4, number), 80, (150 + number, 180), number=1)
+    second = posed_face(Pose(10, -5, -number), 60, (350, 150 + number), number=2 if number < 5 else 4)
+    faces = (first,) if number == 5 else (first, second)
+    for face in faces:
+        face.points[:] += rng.normal(0, 0.5, face.points.shape)
+        face.points[[57, 66, 58, 67, 56, 65]] += [0, 4 + 4 * np.sin(number)]
+        face.confidence[:] = rng.uniform(0.05, 1, face.confidence.shape)
+    return frame_of(portrait(first.points, SIZE), 4 * number), faces
