@@ -83,6 +83,10 @@ class Pictures:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, a=self.a, b=self.b)
 
+    def reduced(self, size: int) -> Self:
+        """The same pictures, `size` pixels a side."""
+        return type(self)(*(np.stack([_reduced(picture, size) for picture in kind]) for kind in (self.a, self.b)))
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote. Raises InputError where it is not there."""
@@ -150,7 +154,7 @@ def _turned(studio: Studio, views: _Views, size: int, keep: Callable[[Floats], b
         rest = cv2.fillPoly(pixels.copy(), [np.round(face.points[_OUTLINE]).astype(np.int32)], (0, 0, 0))
         turned = _alone(studio, effect, (pixels, face))
         if turned is not None:
-            yield np.dstack([_reduced(crop.cut(part), size) for part in (turned, rest)])
+            yield _reduced(np.dstack([crop.cut(part) for part in (turned, rest)]), size)
 
 
 def _alone(studio: Studio, effect: Effect, view: View) -> Pixels | None:
@@ -186,7 +190,9 @@ def _standing(size: int) -> Floats:
 
 
 def _reduced(picture: Pixels, size: int) -> Pixels:
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
+    """(size, size, C) of three or six channels."""
+    parts = np.split(picture, picture.shape[-1] // 3, axis=-1)  # OpenCV takes no more than four
+    return np.dstack([cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) for part in parts])
 
 
 def _swapped(studio: Studio, views: _Views, size: int) -> Iterator[Pixels]:

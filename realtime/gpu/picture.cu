@@ -91,8 +91,8 @@ __device__ float4 between(const float4* picture, int size, float x, float y, boo
 
 __device__ float corrected(float repaired, float shown) { return fminf(fmaxf(repaired, 0.f), 1.f) - shown; }
 
-// The running mean `now` of correction times mask, and of the mask: `share` of what the network says, the rest of what
-// was known before (null: nothing), moved by (a b c; d e f) from here to there. Sets `odd` where the network gives no
+// The running mean `now` of what the network changed, and of its mask: `share` of what it says, the rest of what was
+// known before (null: nothing), moved by (a b c; d e f) from here to there. Sets `odd` where the network gives no
 // number, which corrects nothing.
 extern "C" __global__ void steady(
     const float* planes, const float* repaired, const float4* before, float4* now, int size, float a, float b, float c,
@@ -105,12 +105,11 @@ extern "C" __global__ void steady(
     const bool good = isfinite(red) && isfinite(green) && isfinite(blue);
     if (!good)
         *odd = 1;
-    const float mask = planes[4 * count + i], weight = good ? mask : 0.f;
-    float4 fresh = make_float4(0.f, 0.f, 0.f, mask);
+    float4 fresh = make_float4(0.f, 0.f, 0.f, planes[4 * count + i]);
     if (good) {
-        fresh.x = weight * corrected(red, planes[i]);
-        fresh.y = weight * corrected(green, planes[count + i]);
-        fresh.z = weight * corrected(blue, planes[2 * count + i]);
+        fresh.x = corrected(red, planes[i]);
+        fresh.y = corrected(green, planes[count + i]);
+        fresh.z = corrected(blue, planes[2 * count + i]);
     }
     if (before) {
         const float u = i % size, v = i / size;

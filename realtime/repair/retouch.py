@@ -76,7 +76,7 @@ class Retouch:
 
         Args:
             square: as given to `read`.
-            correction: (3, size, size) float32, what the network changed, in [-1, 1].
+            correction: (3, size, size) float32, what is to be changed where the mask is 1.
             mask: (size, size) float32, as the network was given it.
             strength: in [0, 1], how much of it is added.
         """

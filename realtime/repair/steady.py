@@ -22,7 +22,8 @@ class Steadied:
     no pixel is kept.
 
     Attributes:
-        weighted: (size, size, 4) float32, the mean of correction times mask, and of the mask.
+        weighted: (size, size, 4) float32, the mean of what networks changed, in the measure of their masks, and of the
+            masks.
         places: (F, 2) pixels of the tile, where the face was drawn.
         time_s: of the frame.
     """
@@ -38,15 +39,15 @@ class Steadied:
         """Take in the correction of a frame.
 
         Args:
-            correction: (3, size, size) float32, what the network changed.
-            mask: (size, size) float32, where it may.
+            correction: (3, size, size) float32, what the network changed, in the measure of the mask.
+            mask: (size, size) float32, in what measure it may.
             square: of the frame, that the tile shows.
             points: (F, 2) finite pixels of the frame, where the face is drawn.
             time_s: of the frame.
             before: of this face in the frame before; None starts anew, and so does another size of tile.
         """
         places = square.into(points, len(mask))
-        weighted = np.dstack([*(correction * mask), mask])
+        weighted = np.dstack([*correction, mask])
         if before is None or before.weighted.shape != weighted.shape:
             return cls(weighted, places, time_s)
         share = np.float32(share_of(time_s - before.time_s))
@@ -55,7 +56,7 @@ class Steadied:
 
     @property
     def correction(self) -> Floats:
-        """(3, size, size) float32, 0 where no mask was."""
+        """(3, size, size) float32, what is to be changed where the mask is 1; about 0 where no mask was."""
         weight = self.weighted[..., 3:]
         mean = self.weighted[..., :3] / np.maximum(weight, 1e-3)
         return np.ascontiguousarray(mean.transpose(2, 0, 1))

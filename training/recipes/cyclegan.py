@@ -29,6 +29,7 @@ from training.adversarial import held, least_squares
 from training.cycle_pictures import CHANNELS, Pictures, Use, draw, rotated_further
 from training.repair_pairs import Studio
 
+DRAWN = 128  # pixels a side of the pictures that are kept; trainings at other sizes see them resized
 SHEET_ROWS = 12
 
 
@@ -47,7 +48,7 @@ class Config:
     sheet: bool = False
     """Only draw what the trained generator makes of other people's pictures, to out/cyclegan_USE.png."""
     size: int = 80
-    """Side of the pictures; a multiple of 4."""
+    """Side of the pictures; a multiple of 4. A run may be resumed at another: no layer depends on it."""
     width: int = WIDTH
     """Of the first layer; 64 as published."""
     blocks: int = BLOCKS
@@ -61,11 +62,11 @@ class Config:
     @property
     def name(self) -> str:
         """Of the run folder."""
-        return f"cyclegan_{self.use}_{self.size}_{self.width}"
+        return f"cyclegan_{self.use}_{self.width}"
 
     def stored(self, held_out: bool) -> Path:
-        """The pictures' file."""
-        return self.run.runs / "cyclegan_pictures" / f"{self.use}_{self.size}{'_test' if held_out else ''}.npz"
+        """The pictures' file, of all sizes."""
+        return self.run.runs / "cyclegan_pictures" / f"{self.use}{'_test' if held_out else ''}.npz"
 
 
 def train(config: Config) -> None:
@@ -73,13 +74,13 @@ def train(config: Config) -> None:
     if config.draw:
         with Studio() as studio:
             for held_out, count in ((False, config.pictures), (True, config.pictures // 10)):
-                made = draw(studio, config.use, held_out, config.size, count, config.run.seed)
+                made = draw(studio, config.use, held_out, DRAWN, count, config.run.seed)
                 made.save(config.stored(held_out))
         return
     if config.sheet:
         print(write_sheet(config, Path("out") / f"cyclegan_{config.use}.png"))
         return
-    pictures = Pictures.load(config.stored(held_out=False))
+    pictures = Pictures.load(config.stored(held_out=False)).reduced(config.size)
     run.prepare(config.run)
     optimisation = run.Optimisation(config.learning_rate, weight_decay=0.0, clip=None, adam=(0.5, 0.999))
     batches = Batches(pictures, config.batch_size, config.run.seed)
@@ -133,7 +134,7 @@ def judged(critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
 def write_sheet(config: Config, path: Path) -> Path:
     """Rows of held-out pictures of kind A, what becomes of them, and the way back; for `pose` turned on from there."""
     model = run.averaged(config.name, network(config), config.run.runs)
-    pictures = Pictures.load(config.stored(held_out=True)).a[:SHEET_ROWS]
+    pictures = Pictures.load(config.stored(held_out=True)).reduced(config.size).a[:SHEET_ROWS]
     a = torch.from_numpy(pictures.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
     with torch.inference_mode():
         made = model.to_b(a)

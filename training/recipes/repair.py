@@ -4,13 +4,12 @@
 * `python -m training repair [--minutes 45] [--resume]` trains, exports and measures,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network on held-out people,
-* `--width 16` trains another size and measures it, but exports nothing,
-* `--curve` compares the sizes that were trained.
+* `--curve --steps 1200` trains every size of `WIDTHS` alike and compares them; nothing is exported.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +31,8 @@ from training.repair_table import report, sheet
 from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, has_checkpoint, prepare, torch_device
 
 SIZES = (128, 256)  # of the exported networks, which share their weights
-WIDTH = 24
+WIDTH = 24  # of the exported networks
+NAME = "repair"  # of their run folder
 WIDTHS = (12, 16, 24, 32)  # of the curve
 _NOISE = 0.006
 _CHANCES = {"still": 0.45, "clip": 0.2, "self": 0.15, "swap": 0.2}
@@ -60,7 +60,6 @@ class Config:
     run: Annotated[RunOptions, tyro.conf.arg(name="")] = field(
         default_factory=lambda: RunOptions(minutes=45.0, precision="auto", threads=1, workers=0)
     )
-    width: int = WIDTH
     batch_size: int = 8
     twins: int = 4
     """Tiles of each batch that are seen a second time: in the clip's next frame, or shifted, with new noise."""
@@ -75,11 +74,7 @@ class Config:
     evaluate: bool = False
     """Only measure the exported network on held-out people."""
     curve: bool = False
-    """Only compare the sizes that were trained."""
-
-    def name(self, width: int) -> str:
-        """Of a width's run folder."""
-        return "repair" if width == WIDTH else f"repair_{width}"
+    """Train every size alike and compare them; with --resume those that are trained are only measured."""
 
     @property
     def tiles(self) -> Path:
@@ -199,45 +194,43 @@ def train(config: Config) -> None:
         return _draw(config)
     held_out = Tiles.load(config.tiles / f"held_out_{BASE}")
     if config.curve:
-        return curve(_trained(config), held_out)
+        return curve({width: _trained(config, f"repair_curve_{width}", width, held_out) for width in WIDTHS}, held_out)
     if config.evaluate:
         networks = {size: engines.load(f"repair_{size}", threads=config.run.threads) for size in SIZES}
         return report(networks, {size: Tiles.load(config.tiles / f"held_out_{size}") for size in SIZES})
-    prepare(config.run)
-    name = config.name(config.width)
     if config.export:
-        generator = averaged(name, players(config.width), config.run.runs).generator
+        generator = averaged(NAME, players(WIDTH), config.run.runs).generator
     else:
-        features, samples = losses.Features(), Samples(config, Tiles.load(config.tiles / f"training_{BASE}"))
-        features.to(torch_device(config.run.device))
-        generator = fit(
-            name,
-            players(config.width),
-            samples,
-            lambda model, batch: loss(model, batch, features, config.weights),
-            config.run,
-            Optimisation(learning_rate=config.learning_rate),
-            lambda model: sheet(model.generator, held_out, range(0, len(held_out), len(held_out) // 12)),
-        ).generator
-    if config.width == WIDTH:
-        for size in SIZES:
-            module = Repair(config.width, size // BASE)
-            module.load_state_dict(generator.state_dict())
-            path, tile = engines.WEIGHTS / f"repair_{size}.onnx", examples(2 * BASE // size, size)
-            export(module.eval(), path, {"tile": tile}, ("repaired",), bfloat16=True)
+        generator = _trained(config, NAME, WIDTH, held_out)
+    for size in SIZES:
+        module = Repair(WIDTH, size // BASE)
+        module.load_state_dict(generator.state_dict())
+        path, tile = engines.WEIGHTS / f"repair_{size}.onnx", examples(2 * BASE // size, size)
+        export(module.eval(), path, {"tile": tile}, ("repaired",), bfloat16=True)
     return report({BASE: generator}, {BASE: held_out})
+
+
+def _trained(config: Config, name: str, width: int, held_out: Tiles) -> Repair:
+    """The generator of a run, which is continued where that is asked for and possible."""
+    resume = config.run.resume and (not config.curve or has_checkpoint(config.run.runs / name))
+    options = replace(config.run, resume=resume)
+    prepare(options)
+    features, samples = losses.Features(), Samples(config, Tiles.load(config.tiles / f"training_{BASE}"))
+    features.to(torch_device(options.device))
+    return fit(
+        name,
+        players(width),
+        samples,
+        lambda model, batch: loss(model, batch, features, config.weights),
+        options,
+        Optimisation(learning_rate=config.learning_rate),
+        lambda model: sheet(model.generator, held_out, range(0, len(held_out), len(held_out) // 12)),
+    ).generator
 
 
 def players(width: int) -> Duel:
     """Freshly initialised generator and critic."""
     return Duel(Repair(width), PatchCritic(width=24, strided=2, normalised=False))
-
-
-def _trained(config: Config) -> dict[int, Repair]:
-    """The sizes that have a checkpoint."""
-    runs = config.run.runs
-    widths = [width for width in WIDTHS if has_checkpoint(runs / config.name(width))]
-    return {width: averaged(config.name(width), players(width), runs).generator for width in widths}
 
 
 def _draw(config: Config) -> None:
