@@ -89,6 +89,7 @@ def kernel_distance(
     first: np.ndarray,
     second: np.ndarray,
     groups: np.ndarray | None = None,
+    real_groups: np.ndarray | None = None,
     less: np.ndarray | None = None,
     resampled: int = 200,
     seed: int = 0,
@@ -101,8 +102,10 @@ def kernel_distance(
     Args:
         first: (N, d) features of the pictures in question.
         second: (M, d) features of real pictures.
-        groups: (N,) what belongs together in `first`, say what was drawn into one picture: resampled as a whole, and
-            never compared with itself, for it is alike without being drawn alike. None: each its own.
+        groups: (N,) or (N, G) what belongs together in `first`, say what was drawn into one picture and, in another
+            column, what was drawn from one photo: pictures that share any are alike without being drawn alike, and are
+            never compared with each other. Those of the first column are resampled as a whole. None: each its own.
+        real_groups: likewise of `second`, say frames of one clip.
         less: (N, d) features of the same pictures in another state, whose distance is taken off: the interval of such
             a difference is much narrower than either distance's.
         resampled: bootstrap samples for the interval. Rows drawn twice are not compared with themselves.
@@ -111,27 +114,35 @@ def kernel_distance(
     middle, spread = second.mean(axis=0, dtype=np.float64), second.std(axis=0, dtype=np.float64)
     states = [first] if less is None else [first, less]
     *xs, y = ((part - middle) / np.maximum(spread, _LEAST_SPREAD * spread.mean()) for part in (*states, second))
-    number = np.arange(len(first)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    apart = number[:, None] != number
+    (number, apart), (real_number, real_apart) = _grouped(len(first), groups), _grouped(len(second), real_groups)
     kernels = [(_cubic(x, x) * apart, _cubic(x, y)) for x in xs]
-    real = _cubic(y, y) * ~np.eye(len(y), dtype=bool)
+    real = _cubic(y, y) * real_apart
 
     def value(drawn: np.ndarray, others: np.ndarray) -> float:
         pairs = float(drawn @ apart @ drawn)
-        own = _share(others @ real @ others, others.sum() ** 2 - (others**2).sum())
+        own = _share(others @ real @ others, others @ real_apart @ others)
         distances = [
             _share(drawn @ xx @ drawn, pairs) + own - 2 * float(drawn @ xy @ others) / (drawn.sum() * others.sum())
             for xx, xy in kernels
         ]
         return distances[0] - sum(distances[1:])
 
-    rng, many = np.random.default_rng(seed), int(number.max()) + 1
-    values = []
-    for _ in range(resampled):
-        drawn = np.bincount(rng.integers(0, many, many), minlength=many)[number]
-        values.append(value(drawn, np.bincount(rng.integers(0, len(y), len(y)), minlength=len(y))))
+    rng = np.random.default_rng(seed)
+    values = [value(_redrawn(number, rng), _redrawn(real_number, rng)) for _ in range(resampled)]
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return Distance(value(np.ones(len(first)), np.ones(len(y))), float(low), float(high))
+
+
+def _grouped(count: int, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) the number of each row's first group, and (N, N) bool, which rows share no group."""
+    columns = np.arange(count)[:, None] if groups is None else groups.reshape(count, -1)
+    return np.unique(columns[:, 0], return_inverse=True)[1], (columns[:, None] != columns[None]).all(axis=2)
+
+
+def _redrawn(number: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N,) how often each row is in a sample of as many groups, drawn with replacement."""
+    many = int(number.max()) + 1
+    return np.bincount(rng.integers(0, many, many), minlength=many)[number]
 
 
 def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:

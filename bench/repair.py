@@ -126,7 +126,7 @@ def run(options: Options) -> None:
     looks = {clip: list(looked_at(clip, options)) for clip in track(options.clips, "clips")}
     for clip, photo in track([(clip, photo) for clip in options.clips for photo in photos], "clips and photos"):
         cells += measure(looks[clip], photo, meter, tallies, repairs)
-    far = distances(drawn_into(targets, many, meter, repairs), features_of(real, meter))
+    far = distances(drawn_into(targets, many, meter, repairs), features_of(real.stills, meter), real.clip)
     rows = {name: summed_up(tally, tallies[UNTOUCHED], *far[name]) for name, tally in tallies.items()}
     console.print(_table(rows, options))
     if options.sheet:

@@ -24,27 +24,41 @@ TURNS = 2  # photos drawn into each picture
 
 @dataclass(slots=True, eq=False)
 class Kept:
-    """The features of one method's pictures, and the number of the picture that each was drawn into."""
+    """The features of one method's pictures, and which picture each was drawn into and which photo it shows."""
 
     features: list[Floats] = field(default_factory=list)
-    target: list[int] = field(default_factory=list)
+    groups: list[tuple[int, int]] = field(default_factory=list)
 
 
 Still = tuple[Pixels, np.ndarray]  # a picture and the keypoints that its set gives
 
 
-def apart(people: People, analyser: Analyser) -> tuple[list[Still], list[Photo], list[Still]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Real:
+    """Real pictures, and what of them is one clip.
+
+    Attributes:
+        stills: N of them.
+        clip: (N,) str; a photo is one of its own.
+    """
+
+    stills: list[Still]
+    clip: np.ndarray
+
+
+def apart(people: People, analyser: Analyser) -> tuple[list[Still], list[Photo], Real]:
     """A picture of every other clip, to draw faces into; every other held-out photo, to draw; and all the others."""
     _, first, number = np.unique(people.clip, return_index=True, return_inverse=True)
     targets = [int(row) for row in people.rows[first[::2]]]
     photos = data.faces_300w()
-    real = [(people.faces, row) for row in people.rows[number % 2 == 1]]
-    real += [(photos, row) for row in photos.testing()[1::2]]
+    filmed, seen = number % 2 == 1, photos.testing()[1::2]
+    real = [*((people.faces, row) for row in people.rows[filmed]), *((photos, row) for row in seen)]
+    clip = np.array([*people.clip[filmed], *(f"photo {row}" for row in seen)])
     drawn = [(f"photo {row}", photos.picture(int(row))) for row in photos.testing()[::2]]
     return (
         [(people.faces.picture(row), people.faces.points[row]) for row in targets],
         [Photo(name, pixels, analyser.photo(pixels, name)[0]) for name, pixels in drawn],
-        [(faces.picture(int(row)), faces.points[row]) for faces, row in real],
+        Real([(faces.picture(int(row)), faces.points[row]) for faces, row in real], clip),
     )
 
 
@@ -71,22 +85,25 @@ def drawn_into(
                     if name != UNTOUCHED or turn == 0:
                         each = kept.setdefault(name, Kept())
                         each.features.append(meter(picture, face.points).features)
-                        each.target.append(number)
+                        each.groups.append((number, index % len(photos)))
     for renderer in renderers.values():
         renderer.close()
     return kept
 
 
-def distances(kept: dict[str, Kept], real: np.ndarray) -> dict[str, tuple[Distance, Distance | None]]:
-    """Every method's kernel distance to (N, d) features of real faces, and what it gained over the composite's."""
+def distances(kept: dict[str, Kept], real: np.ndarray, clip: np.ndarray) -> dict[str, tuple[Distance, Distance | None]]:
+    """Every method's kernel distance to (N, d) features of real faces in (N,) clips, and what it gained over the
+    composite's."""
     composite = kept[COMPOSITE]
     found: dict[str, tuple[Distance, Distance | None]] = {}
     for name, each in kept.items():
-        features, target = np.array(each.features), np.array(each.target)
+        features, groups = np.array(each.features), np.array(each.groups)
         gained = None
-        if each.target == composite.target:
-            gained = kernel_distance(features, real, target, less=np.array(composite.features))
-        found[name] = kernel_distance(features, real, target), gained
+        if name == UNTOUCHED:  # there is no photo in it
+            groups = groups[:, 0]
+        elif name != COMPOSITE:
+            gained = kernel_distance(features, real, groups, clip, less=np.array(composite.features))
+        found[name] = kernel_distance(features, real, groups, clip), gained
     return found
 
 

@@ -81,8 +81,9 @@ class FaceGroup:
     shape: Number = None
     """swap: how much of the live face's shape is drawn. Default: 1 along the jaw, 0.3 inside."""
     repair: Repair = None
-    """The network that makes a swapped or turned face belong to the picture: fast sees it at 128 pixels, full at 256.
-    Behind a camera it gives way where frames get lost. Default: fast; behind a camera where there is time for it."""
+    """The network that makes a swapped or turned face belong to the picture: fast takes a tile of 128 pixels, full one
+    of 256, whose outline is finer. Behind a camera it gives way where frames get lost. Default: fast; behind a camera
+    where there is time for it."""
     max_faces: Count = None
     """How many faces are followed, 1 to 8. Default: 1; in monitor 3, of which one is the driver."""
     on_lost: Literal["blur", "hold", "pass"] = "blur"

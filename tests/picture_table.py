@@ -63,8 +63,8 @@ class PictureTable:
         for number in range(4):
             planes = rng.random((5, 32, 32), dtype=np.float32)
             planes[4] = cv2.GaussianBlur((planes[4] > 0.5).astype(np.float32), (0, 0), 2)
-            repaired = cv2.GaussianBlur(rng.uniform(-0.2, 1.2, (32, 32, 3)).astype(np.float32), (0, 0), 1)
-            repaired = np.ascontiguousarray(repaired.transpose(2, 0, 1))
+            residual = cv2.GaussianBlur(rng.uniform(-1, 1, (32, 32, 3)).astype(np.float32), (0, 0), 1)
+            repaired = planes[:3] + planes[4] * residual.transpose(2, 0, 1)
             where = square.into(points, 32)
             there, odd = bench.sent(np.zeros((32, 32, 4), np.float32)), bench.sent(np.zeros(1, np.int32))
             back = np.zeros((2, 3)) if steadied is None else moving_back(where, steadied.places)

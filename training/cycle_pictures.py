@@ -38,6 +38,7 @@ _AXIS, _CHIN, _BRIDGE = (28, 30, 33, 62), 8, 27
 _LEFT, _RIGHT = slice(0, 4), slice(13, 17)
 _RULED = 80  # side of the pictures the rules are for
 _FRONTAL, _STRAIGHT, _ASIDE = 0.2, 10 / _RULED, 0.5  # the second in sides of the picture
+_CLOSE_UP = 512  # pixels a side, to which photos are cut
 _FINER = 2  # pictures are drawn so many times larger and then reduced
 _FURTHER_DEG = (-30.0, 30.0)
 _OUTLINE = np.concatenate([JAW, HAIRLINE[::-1]])
@@ -147,14 +148,30 @@ def _real(views: _Views, size: int, keep: Callable[[Floats], bool]) -> Iterator[
 
 
 def _turned(studio: Studio, views: _Views, size: int, keep: Callable[[Floats], bool]) -> Iterator[Pixels]:
+    for view in views(keep):
+        picture = _to_the_front(studio, view, size)
+        if picture is not None:
+            yield picture
+
+
+def of_photo(studio: Studio, use: Use, pixels: Pixels, points: Floats, size: int) -> Pixels:
+    """(size, size, C) of kind A: a photo with a face near (81, 2) points; for `swap` the face is taken for a swapped
+    one. Raises InputError where the face cannot be turned to the front."""
+    large = face_crop(points, _CLOSE_UP).cut(pixels)
+    view = studio.view(large, standing(_CLOSE_UP))
+    picture = _to_the_front(studio, view, size) if view and use != "swap" else _reduced(large, size)
+    if view is None or picture is None:
+        raise InputError("The photo's face is too hidden or too small to be turned: choose another.")
+    return picture
+
+
+def _to_the_front(studio: Studio, view: View, size: int) -> Pixels | None:
     """(size, size, 6): the face turned to the front, over black, and the photo without it."""
-    effect = Frontalise()
-    for pixels, face in views(keep):
-        crop = face_crop(face.points, _FINER * size)
-        rest = cv2.fillPoly(pixels.copy(), [np.round(face.points[_OUTLINE]).astype(np.int32)], (0, 0, 0))
-        turned = _alone(studio, effect, (pixels, face))
-        if turned is not None:
-            yield _reduced(np.dstack([crop.cut(part) for part in (turned, rest)]), size)
+    pixels, face = view
+    crop = face_crop(face.points, _FINER * size)
+    rest = cv2.fillPoly(pixels.copy(), [np.round(face.points[_OUTLINE]).astype(np.int32)], (0, 0, 0))
+    turned = _alone(studio, Frontalise(), view)
+    return None if turned is None else _reduced(np.dstack([crop.cut(part) for part in (turned, rest)]), size)
 
 
 def _alone(studio: Studio, effect: Effect, view: View) -> Pixels | None:
@@ -177,13 +194,13 @@ def rotated_further(studio: Studio, pictures: Pixels) -> list[Pixels]:
         for place, picture in enumerate(pictures):
             size = picture.shape[0]
             large = cv2.resize(picture, (_FINER * size, _FINER * size), interpolation=cv2.INTER_CUBIC)
-            if view := studio.view(large, _standing(_FINER * size)):
+            if view := studio.view(large, standing(_FINER * size)):
                 turned[place] = _reduced(studio.shown(effect, view, Settings(Mode.ROTATE, yaw=yaw))[0], size)
         columns.append(turned)
     return columns
 
 
-def _standing(size: int) -> Floats:
+def standing(size: int) -> Floats:
     """(81, 2) where the mean face lies in a crop of that size."""
     points = 100 * template()[:, :2].astype(np.float32)
     return face_crop(points, size).into(points).astype(np.float32)

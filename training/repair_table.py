@@ -60,14 +60,14 @@ class Case:
 
 def callable_of(network: Engine | nn.Module) -> Network:
     """(N, 5, S, S) → (N, 3, S, S) by an engine or a module."""
-    if isinstance(network, Engine):
-        return lambda tiles: np.concatenate([network(part)[0] for part in np.array_split(tiles, -(-len(tiles) // 16))])
 
     def run(tiles: Floats) -> Floats:
+        if isinstance(network, Engine):
+            return network(tiles)[0]
         with torch.no_grad():
             return np.asarray(network(torch.from_numpy(tiles)).float().numpy())
 
-    return run
+    return lambda tiles: np.concatenate([run(part) for part in np.array_split(tiles, -(-len(tiles) // 16))])
 
 
 def case(tiles: Tiles, row: int, strength: float) -> Case:
@@ -83,14 +83,14 @@ def case(tiles: Tiles, row: int, strength: float) -> Case:
     return Case(*parts, tiles.live[row] - edge)
 
 
-def report(networks: dict[int, Engine | nn.Module], held_out: dict[int, Tiles]) -> None:
-    """Print all tables, as markdown."""
+def report(networks: dict[str, tuple[Engine | nn.Module, Tiles]]) -> None:
+    """Print all tables, as markdown: networks by name, and the tiles each is shown."""
     console = Console(width=200)
-    for size, network in networks.items():
-        run, tiles = callable_of(network), held_out[size]
+    for name, (network, tiles) in networks.items():
+        run = callable_of(network)
         for strength, title in ((0.0, "as the pipeline draws them"), (1.0, "spoilt")):
             rows = [_row(run, tiles, kind, strength) for kind in ("still", "clip", "self", "swap")]
-            console.print(f"\n{size} px, {title}; before → after\n", markup=False)
+            console.print(f"\n{name}, {title}; before → after\n", markup=False)
             console.print(markdown(HEADS, rows), markup=False)
 
 

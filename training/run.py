@@ -132,7 +132,8 @@ def fit(
         loss: (model, batch as tensors) → scalars; the one called "loss" is minimised, all are logged. It runs under
             autocast: what the network gives back may be bfloat16.
         options, optimisation: see there.
-        picture: averaged module, in eval mode → (H, W, 3) uint8 RGB, shown in tensorboard with every checkpoint.
+        picture: averaged module, on the CPU, in eval mode → (H, W, 3) uint8 RGB, shown in tensorboard with every
+            checkpoint.
     """
     prepare(options)
     if options.start and not options.resume:
@@ -161,7 +162,7 @@ def fit(
                 board.add_scalar("learning_rate", run.learning_rate(), run.step)
                 bar.update(task, completed=run.progress(), note=f"step {run.step}  loss {values['loss']:.4f}")
             if run.checkpoint_if_due() and picture:
-                board.add_image("sample", picture(run.average.eval()), run.step, dataformats="HWC")
+                board.add_image("sample", picture(copy.deepcopy(run.average).eval().cpu()), run.step, dataformats="HWC")
     run.checkpoint()
     return run.average.eval().cpu()
 

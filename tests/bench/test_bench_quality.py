@@ -124,6 +124,25 @@ def test_what_belongs_together_is_not_compared_with_itself(rng: np.random.Genera
     assert twice.value == pytest.approx(discrepancy(x, y), abs=1e-9)
 
 
+def test_no_clip_of_real_pictures_is_compared_with_itself(rng: np.random.Generator) -> None:
+    x, y = rng.normal(0, 1, (9, 5)), rng.normal(0.5, 2, (7, 5))
+    clips = kernel_distance(x, y.repeat(3, axis=0), real_groups=np.arange(7).repeat(3), resampled=3)
+    assert clips.value == pytest.approx(discrepancy(x, y), abs=1e-9)
+
+
+def test_pictures_that_share_either_of_two_things_are_not_compared(rng: np.random.Generator) -> None:
+    """Six photos of three people, each with a twin in another clip: what is left are the pairs of neither."""
+    x, y = rng.normal(0, 1, (6, 5)), rng.normal(0.5, 2, (7, 5))
+    groups = np.array([(0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 0)])
+    far = kernel_distance(x, y, groups, resampled=3)
+    pairs = [(i, j) for i in range(6) for j in range(6) if not (groups[i] == groups[j]).any()]
+    first = (x - y.mean(axis=0)) / y.std(axis=0)
+    kernel = (first @ first.T / 5 + 1) ** 3
+    own = np.mean([kernel[pair] for pair in pairs]) - kernel[~np.eye(6, dtype=bool)].mean()
+    assert far.value == pytest.approx(discrepancy(x, y) + own, abs=1e-9)
+    assert len(pairs) == 18
+
+
 def test_a_difference_of_kernel_distances(rng: np.random.Generator) -> None:
     real, before = rng.normal(size=(60, 4)), rng.normal(0.6, 1, (50, 4))
     after = before - 0.2

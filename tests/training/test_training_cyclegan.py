@@ -20,6 +20,9 @@ from realtime.errors import InputError
 from realtime.frame import Pose
 from realtime.geometry.template import template
 from realtime.geometry.topology import mirror
+from realtime.sinks.png import write_png
+from realtime.sources import read_image
+from realtime.sources.demo import portraits
 from training.cycle_pictures import CHANNELS, Pictures, Use, asymmetry, draw, is_aside, is_frontal
 from training.recipes import cyclegan
 from training.recipes.cyclegan import Batches, judged, loss
@@ -202,6 +205,45 @@ def test_without_pictures_it_says_how_they_are_made(tmp_path: Path) -> None:
     config = cyclegan.Config(run=dataclasses.replace(OPTIONS, runs=tmp_path))
     with pytest.raises(InputError, match="--draw"):
         cyclegan.train(config)
+
+
+def test_pictures_are_kept_once_for_all_sizes() -> None:
+    given = pictures()
+    made = given.reduced(12)
+    assert (made.a.shape, made.b.shape) == ((5, 12, 12, 6), (5, 12, 12, 3))
+    for channels in (slice(0, 3), slice(3, 6)):
+        means = given.a[..., channels].astype(float).reshape(5, 12, 2, 12, 2, 3).mean(axis=(2, 4))
+        assert np.abs(made.a[..., channels] - means).max() <= 0.5, "the mean of every four pixels"
+    np.testing.assert_array_equal(given.reduced(24).b, given.b)
+
+
+def test_a_photo_that_is_none_is_told(tmp_path: Path) -> None:
+    config = cyclegan.Config(
+        run=dataclasses.replace(OPTIONS, runs=tmp_path), photo=(tmp_path / "me.jpg",), width=4, blocks=1
+    )
+    with pytest.raises(InputError, match="train first"):
+        cyclegan.train(config)
+    Run(config.name, cyclegan.network(config), config.run, Optimisation()).checkpoint()
+    with pytest.raises(InputError, match="There is no file"):
+        cyclegan.train(config)
+
+
+def test_a_photo_is_repaired_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the built-in portraits, which are no part of the data folder."""
+    monkeypatch.chdir(tmp_path)
+    photo = tmp_path / "me.png"
+    write_png(photo, portraits()[0])
+    config = cyclegan.Config(
+        run=dataclasses.replace(OPTIONS, runs=tmp_path), use="pose", photo=(photo,), width=4, blocks=1, size=40
+    )
+    Run(config.name, cyclegan.network(config), config.run, Optimisation()).checkpoint()
+    cyclegan.train(config)
+    assert read_image(tmp_path / "out" / "me_pose.png").shape == (cyclegan.SHOWN, cyclegan.SHOWN, 3)
+    with Studio() as studio:
+        given = cyclegan.of_photos(config, studio)
+    assert given.shape == (1, 40, 40, 6)
+    assert given[0, 20, 20, :3].any(), "the face in the middle"
+    assert not given[0, 20, 20, 3:].any()
 
 
 @pytest.fixture(scope="module")

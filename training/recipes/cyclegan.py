@@ -4,6 +4,8 @@
     python -m training cyclegan --use swap [--resume]        train
     python -m training cyclegan --use swap --sheet           what it does to pictures of other people, as a PNG
     python -m training cyclegan --use pose --sheet           and there, turned on to other poses
+    python -m training cyclegan --use pose --photo me.jpg    repair a photo, to be turned on to any pose:
+    python run_live.py --source out/me_pose.png --loop --mode rotate --sweep
 
 The defaults are the publication's: Adam 2e-4 with 0.5 and 0.999 at a constant rate, batches of 16, 80x80 pixels, cycle
 weight 10, no identity term, no pool of older pictures. A step of the full width is for a GPU. On
@@ -24,13 +26,18 @@ import tyro
 from torch import Tensor, nn
 
 from engines.networks.cyclegan import BLOCKS, WIDTH, CycleGan
+from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.frame import Pixels
+from realtime.sinks.png import write_png
+from realtime.sources import read_image
 from training import run
 from training.adversarial import held, least_squares
-from training.cycle_pictures import CHANNELS, Pictures, Use, draw, rotated_further
+from training.cycle_pictures import CHANNELS, Pictures, Use, draw, of_photo, rotated_further
 from training.repair_pairs import Studio
 
 DRAWN = 128  # pixels a side of the pictures that are kept; trainings at other sizes see them resized
 SHEET_ROWS = 12
+SHOWN = 320  # pixels a side of a repaired photo
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,10 @@ class Config:
     draw: bool = False
     """Only make the pictures."""
     sheet: bool = False
-    """Only draw what the trained generator makes of other people's pictures, to out/cyclegan_USE.png."""
+    """Only draw what the trained generator makes of other people's pictures, or of the photos given, to
+    out/cyclegan_USE.png."""
+    photo: tuple[Path, ...] = ()
+    """Only repair these photos, to out/NAME_USE.png; for swap, pictures with a swapped face."""
     size: int = 80
     """Side of the pictures; a multiple of 4. A run may be resumed at another: no layer depends on it."""
     width: int = WIDTH
@@ -77,14 +87,24 @@ def train(config: Config) -> None:
                 made = draw(studio, config.use, held_out, DRAWN, count, config.run.seed)
                 made.save(config.stored(held_out))
         return
-    if config.sheet:
-        print(write_sheet(config, Path("out") / f"cyclegan_{config.use}.png"))
+    if config.sheet or config.photo:
+        shown = [write_sheet(config, Path("out") / f"cyclegan_{config.use}.png")] if config.sheet else repair(config)
+        print(*shown, sep="\n")
         return
     pictures = Pictures.load(config.stored(held_out=False)).reduced(config.size)
     run.prepare(config.run)
     optimisation = run.Optimisation(config.learning_rate, weight_decay=0.0, clip=None, adam=(0.5, 0.999))
     batches = Batches(pictures, config.batch_size, config.run.seed)
-    run.fit(config.name, network(config), batches, partial(loss, config.cycle), config.run, optimisation)
+    others = Pictures.load(config.stored(held_out=True)).reduced(config.size).a[:SHEET_ROWS]
+    run.fit(
+        config.name,
+        network(config),
+        batches,
+        partial(loss, config.cycle),
+        config.run,
+        optimisation,
+        lambda model: rows_of(there_and_back(model, others)),
+    )
 
 
 def network(config: Config) -> CycleGan:
@@ -131,24 +151,64 @@ def judged(critic: nn.Module, real: Tensor, made: Tensor) -> Tensor:
     return 0.5 * (least_squares(critic(real), 1.0) + least_squares(critic(made.detach()), 0.0))
 
 
-def write_sheet(config: Config, path: Path) -> Path:
-    """Rows of held-out pictures of kind A, what becomes of them, and the way back; for `pose` turned on from there."""
-    model = run.averaged(config.name, network(config), config.run.runs)
-    pictures = Pictures.load(config.stored(held_out=True)).reduced(config.size).a[:SHEET_ROWS]
-    a = torch.from_numpy(pictures.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+def repair(config: Config) -> list[Path]:
+    """What the trained generator makes of each photo, large enough for the live program to find the face in."""
+    model = trained(config)
+    with Studio() as studio:
+        made = made_by(model.to_b, of_photos(config, studio))
+    paths = [Path("out") / f"{photo.stem}_{config.use}.png" for photo in config.photo]
+    for path, picture in zip(paths, made, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, cv2.resize(picture, (SHOWN, SHOWN), interpolation=cv2.INTER_CUBIC))
+    return paths
+
+
+def of_photos(config: Config, studio: Studio) -> Pixels:
+    """(N, S, S, C) the photos asked for, as pictures of kind A. Raises InputError where one shows no face."""
+    pictures = []
+    with open_analyser(AnalysisOptions(threads=config.run.threads)) as analyser:
+        for path in config.photo:
+            pixels = read_image(path)
+            face, _ = analyser.photo(pixels, str(path))
+            pictures.append(of_photo(studio, config.use, pixels, face.points, config.size))
+    return np.stack(pictures)
+
+
+def trained(config: Config) -> CycleGan:
+    """The averaged networks of a run. Raises InputError where nothing was trained."""
+    return run.averaged(config.name, network(config), config.run.runs)
+
+
+def made_by(generator: nn.Module, pictures: Pixels) -> Pixels:
+    """(N, S, S, C) uint8 pictures as a generator leaves them."""
+    given = torch.from_numpy(pictures.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        made = model.to_b(a)
-        back = model.to_a(made)
-    columns = [*np.split(pictures, pictures.shape[-1] // 3, axis=-1), shown(made), shown(back)[..., :3]]
-    if config.use == "pose":
-        with Studio() as studio:
-            columns += rotated_further(studio, shown(made))
-    rows = np.concatenate([np.concatenate(row, axis=1) for row in zip(*columns, strict=True)])
+        made = torch.cat([generator(part) for part in given.split(16)])
+    return ((made + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
+
+
+def there_and_back(model: CycleGan, pictures: Pixels) -> list[Pixels]:
+    """Columns (N, S, S, 3): the parts of pictures of kind A, what becomes of them, and the way back."""
+    made = made_by(model.to_b, pictures)
+    return [*np.split(pictures, pictures.shape[-1] // 3, axis=-1), made, made_by(model.to_a, made)[..., :3]]
+
+
+def rows_of(columns: list[Pixels]) -> Pixels:
+    """One picture of (N, S, S, 3) columns."""
+    return np.concatenate([np.concatenate(row, axis=1) for row in zip(*columns, strict=True)])
+
+
+def write_sheet(config: Config, path: Path) -> Path:
+    """Rows of pictures of kind A, what becomes of them, and the way back; for `pose` turned on from there."""
+    model = trained(config)
+    with Studio() as studio:
+        if config.photo:
+            pictures = of_photos(config, studio)
+        else:
+            pictures = Pictures.load(config.stored(held_out=True)).reduced(config.size).a[:SHEET_ROWS]
+        columns = there_and_back(model, pictures)
+        if config.use == "pose":
+            columns += rotated_further(studio, columns[-2])
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(rows, cv2.COLOR_RGB2BGR))
+    write_png(path, rows_of(columns))
     return path
-
-
-def shown(pictures: Tensor) -> np.ndarray:
-    """(B, S, S, C) uint8 of what a network made."""
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()

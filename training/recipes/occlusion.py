@@ -7,6 +7,7 @@ python -m training occlusion --evaluate         the table of the model card
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.occlusion_scenes import Batches, material
 from training.occlusion_table import table
 
 NAME = "occlusion"
+SHEET_BATCH = 2**32 - 1  # its number: no training gets so far
 TRUST = 0.2  # weight of a place that is only believed to be free, where the network takes it for covered
 
 
@@ -70,6 +72,15 @@ def deploy(model: nn.Module) -> None:
     export(model, engines.WEIGHTS / f"{NAME}.onnx", {"image": check_picture()}, ("covered",), bfloat16=True)
 
 
+def sheet(model: nn.Module, batch: run.Batch) -> np.ndarray:
+    """(H, W, 3) uint8: faces of a batch, what covers them, and what the network takes for covered."""
+    with torch.no_grad():
+        answer = model(torch.from_numpy(batch["image"]).float()).numpy()
+    masks = [np.repeat(255 * part, 3, axis=1) for part in (batch["mask"], answer)]
+    columns = [part.transpose(0, 2, 3, 1) for part in (batch["image"], *masks)]
+    return np.round(np.concatenate([np.concatenate(part) for part in columns], axis=1)).astype(np.uint8)
+
+
 def train(config: Config) -> None:
     """Trains, then exports; or only one of what the options name."""
     if config.evaluate:
@@ -80,4 +91,5 @@ def train(config: Config) -> None:
     else:
         batches = Batches(material(), config.batch, config.run.seed)
         optimisation = run.Optimisation(learning_rate=config.learning_rate)
-        deploy(run.fit(NAME, OcclusionNet(), batches, loss, config.run, optimisation))
+        picture = partial(sheet, batch=batches(SHEET_BATCH))
+        deploy(run.fit(NAME, OcclusionNet(), batches, loss, config.run, optimisation, picture))

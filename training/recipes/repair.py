@@ -4,7 +4,7 @@
 * `python -m training repair [--minutes 45] [--resume]` trains, exports and measures,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network on held-out people,
-* `--curve --steps 1200` trains every size of `WIDTHS` alike and compares them; nothing is exported.
+* `--curve --steps 500` trains every size of `WIDTHS` alike and compares them; nothing is exported.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import tyro
 from torch import Tensor, nn
 
 import engines
+from engines import Engine
 from engines.networks.patch_critic import PatchCritic
 from engines.networks.repair import BASE, Repair
 from training import repair_losses as losses
 from training.adversarial import Duel, held
-from training.export import export
+from training.export import export, load_weights
 from training.repair_curve import curve
 from training.repair_damage import Damage, Layers
 from training.repair_pairs import HELD_OUT, TRAINING, Studio, Tiles, draw
@@ -33,7 +34,7 @@ from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit
 SIZES = (128, 256)  # of the exported networks, which share their weights
 WIDTH = 24  # of the exported networks
 NAME = "repair"  # of their run folder
-WIDTHS = (12, 16, 24, 32)  # of the curve
+WIDTHS = (12, 16, 32)  # of the curve, beside the exported
 _NOISE = 0.006
 _CHANCES = {"still": 0.45, "clip": 0.2, "self": 0.15, "swap": 0.2}
 
@@ -194,10 +195,11 @@ def train(config: Config) -> None:
         return _draw(config)
     held_out = Tiles.load(config.tiles / f"held_out_{BASE}")
     if config.curve:
-        return curve({width: _trained(config, f"repair_curve_{width}", width, held_out) for width in WIDTHS}, held_out)
+        shipped = load_weights(Repair(WIDTH), engines.WEIGHTS / f"repair_{BASE}.onnx")
+        alike = {str(width): _trained(config, f"repair_curve_{width}", width, held_out) for width in WIDTHS}
+        return curve({**alike, f"{WIDTH}, as shipped": shipped}, held_out)
     if config.evaluate:
-        networks = {size: engines.load(f"repair_{size}", threads=config.run.threads) for size in SIZES}
-        return report(networks, {size: Tiles.load(config.tiles / f"held_out_{size}") for size in SIZES})
+        return report(_exported(config))
     if config.export:
         generator = averaged(NAME, players(WIDTH), config.run.runs).generator
     else:
@@ -207,7 +209,7 @@ def train(config: Config) -> None:
         module.load_state_dict(generator.state_dict())
         path, tile = engines.WEIGHTS / f"repair_{size}.onnx", examples(2 * BASE // size, size)
         export(module.eval(), path, {"tile": tile}, ("repaired",), bfloat16=True)
-    return report({BASE: generator}, {BASE: held_out})
+    return report({f"{BASE} px": (generator, held_out)})
 
 
 def _trained(config: Config, name: str, width: int, held_out: Tiles) -> Repair:
@@ -226,6 +228,15 @@ def _trained(config: Config, name: str, width: int, held_out: Tiles) -> Repair:
         Optimisation(learning_rate=config.learning_rate),
         lambda model: sheet(model.generator, held_out, range(0, len(held_out), len(held_out) // 12)),
     ).generator
+
+
+def _exported(config: Config) -> dict[str, tuple[Engine | nn.Module, Tiles]]:
+    """The exported networks and their tiles; and the larger tile as a network would repair that sees its detail."""
+    tiles = {size: Tiles.load(config.tiles / f"held_out_{size}") for size in SIZES}
+    engine = {size: engines.load(f"repair_{size}", threads=config.run.threads) for size in SIZES}
+    in_full = load_weights(Repair(WIDTH), engines.WEIGHTS / f"repair_{SIZES[-1]}.onnx")
+    named: dict[str, tuple[Engine | nn.Module, Tiles]] = {f"{size} px": (engine[size], tiles[size]) for size in SIZES}
+    return named | {f"{SIZES[-1]} px, looked at in full": (in_full, tiles[SIZES[-1]])}
 
 
 def players(width: int) -> Duel:
