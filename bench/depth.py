@@ -1,6 +1,6 @@
 """Facial depth maps of people who were never trained on: the goal table of depth.
 
-python -m bench depth [--synthetic 60] [--runs runs] [--biwi DIR] [--json]
+python -m bench depth [--synthetic 60] [--runs runs] [--biwi DIR | --pandora DIR] [--json]
 
 Errors are millimetres inside the face with the head's distance known (maps are moved until their median is the face's);
 all other figures are of the 8-bit maps made of them, as published. A network without weights is named
@@ -10,7 +10,7 @@ untrained and has no figures.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,15 +30,22 @@ from realtime.frame import Intrinsics
 from realtime.geometry.depth_code import depth_crop
 from training import data
 from training.facial_depth import evaluation
-from training.facial_depth.samples import Sample, coded, held_out_real, held_out_synthetic, of_rap3df
+from training.facial_depth.samples import (
+    Sample,
+    coded,
+    held_out_real,
+    held_out_synthetic,
+    of_rap3df,
+    with_faces,
+)
 from training.ict_surface import IctSurface
 from training.readers import rap3df
-from training.readers.biwi_faces import BiwiFaces
+from training.readers.originals import Original
 from training.recipes import depth_verifier, facial_depth
 from training.weights import UNTRAINED, ready
 
 GOAL_MM = 9.0
-BIWI_STEP = 10  # every 10th of its frames is measured
+ORIGINAL_STEP = 10  # every 10th frame of Biwi or Pandora is measured
 DELTA_NAMES = ("1/4", "1/3", "1/2", "1", "2", "3")
 ROWS = {
     "cGAN": facial_depth.Config(),
@@ -56,8 +63,7 @@ class Options:
 
     synthetic: int = 60
     """Synthetic people drawn to be measured on."""
-    biwi: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Measure on Biwi's sequences 11 and 12 instead, the networks trained on its others (facial_depth --biwi DIR)."""
+    original: Annotated[Original, tyro.conf.arg(name="")] = field(default_factory=Original)
     runs: Path = Path("runs")
     """Where checkpoints of networks that are not deployed are looked for."""
     json: bool = False
@@ -88,11 +94,12 @@ def run(options: Options) -> None:
     faces = rap3df.read()
     train = [of_rap3df(faces, int(row)) for row in (~faces.held_out).nonzero()[0]]
     methods = {"mean training map": evaluation.mean_map(train), "ICT template fit": evaluation.of_template(surface)}
-    rows = {name: replace(config, biwi=options.biwi) for name, config in ROWS.items()}
+    rows = {name: replace(config, original=options.original) for name, config in ROWS.items()}
     sets = {"RAP3DF, held-out people": held_out_real(faces)}
-    if options.biwi is not None:
-        frames = BiwiFaces(options.biwi, test=True, step=BIWI_STEP)
-        sets = {"Biwi, sequences 11 and 12": [frames.sample(index) for index in range(len(frames))]}
+    frames = options.original.faces(test=True, step=ORIGINAL_STEP)
+    if frames is not None:
+        samples = [frames.sample(index) for index in range(len(frames))]
+        sets = {f"{options.original.name}, its test side": with_faces(samples)}
     elif options.synthetic:
         sets["synthetic, held-out people"] = held_out_synthetic(options.synthetic)
     results: dict[str, Rows] = {}

@@ -67,6 +67,8 @@ class Optimisation:
 
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Memories of AdamW."""
     average: float = 0.999
     """Share of the average kept at each step; 0 keeps the last weights alone."""
     clip: float | None = 5.0
@@ -91,7 +93,7 @@ class Optimisation:
             return torch.optim.Adadelta(groups, lr=0.0, rho=self.adadelta, eps=1e-8)
         if self.adam is not None:
             return torch.optim.Adam(groups, lr=0.0, betas=self.adam)
-        return torch.optim.AdamW(groups, lr=0.0)
+        return torch.optim.AdamW(groups, lr=0.0, betas=self.betas)
 
 
 def torch_device(name: str) -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,7 @@ from realtime.rgbd.calibration import Calibration, Camera, Doubles
 # What lies beyond is no measurement of such sensors: saturated, or the mark for "nothing" of one that does not use 0.
 FARTHEST_MM = 10000
 HOLE = 3  # pixels: the widest hole that projecting tears into a surface
+_FINER = 1.25  # times as fine as depth may the colour picture be before points are spread over several of its pixels
 _ONE_SURFACE = 0.05  # the two sides of a hole lie on one surface where their depths differ by less than this share
 _NONE = np.iinfo(np.uint16).max
 
@@ -29,6 +32,10 @@ class Registration:
         self._unit = calibration.depth_unit_mm
         self._same = calibration.is_registered
         self.colour = calibration.colour
+        seen, measured = calibration.colour.intrinsics, calibration.depth.intrinsics
+        finer = max(seen.fx / measured.fx, seen.fy / measured.fy)
+        # pixels of colour that a point covers, or what lies behind a near surface would shine through it
+        self._cell = max(1, math.ceil(finer + 1 - _FINER))
         x, y = _rays(calibration.depth)
         # in words, not as a product of matrices: OpenBLAS's threads can hang while other libraries are being loaded
         self._rays = tuple((row[0] * x + row[1] * y + row[2]).astype(np.float32) for row in calibration.rotation)
@@ -41,16 +48,21 @@ class Registration:
         0 or farther than `FARTHEST_MM` counts as not measured.
         """
         depth = in_millimetres(stored, self._unit)
-        return fill_holes(depth if self._same else self._moved(depth))
+        if self._same:
+            return fill_holes(depth)
+        width, height = self.colour.size
+        cells = fill_holes(self._moved(depth))
+        return cells.repeat(self._cell, axis=0)[:height].repeat(self._cell, axis=1)[:, :width]
 
     def _moved(self, depth: Millimetres) -> Millimetres:
-        width, height = self.colour.size
+        """The nearest depth in each square of `_cell` pixels."""
+        width, height = (-(-side // self._cell) for side in self.colour.size)
         seen = np.flatnonzero(depth)
         near = depth.ravel()[seen].astype(np.float32)
         x, y, z = (ray[seen] * near + offset for ray, offset in zip(self._rays, self._offset, strict=True))
         z = np.where(z > 0, z, np.float32(np.nan))
         u, v = _projected(self.colour, x / z, y / z)
-        u, v = np.floor(u + np.float32(0.5)), np.floor(v + np.float32(0.5))
+        u, v = (np.floor((place + np.float32(0.5)) / np.float32(self._cell)) for place in (u, v))
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
         place = v[inside].astype(np.int32) * width + u[inside].astype(np.int32)
         moved = np.full(width * height, _NONE, np.uint16)

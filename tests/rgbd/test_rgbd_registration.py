@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import lru_cache
 
 import cv2
@@ -155,3 +156,21 @@ def test_there_and_back(u: float, v: float, depth: float) -> None:
     camera = Camera((640, 480), Intrinsics(525, 530, 320.5, 238))
     points = back_project(camera.intrinsics, np.array([[u, v]]), np.array([depth]))
     np.testing.assert_allclose(project(camera, points), [[u, v]], atol=1e-9)
+
+
+@pytest.mark.parametrize("finer", [1.1, 1.9, 2.6, 2.93])
+def test_nothing_shines_through_in_a_picture_finer_than_depth(finer: float) -> None:
+    depth_camera = Camera((40, 30), Intrinsics(36.5, 36.5, 19.5, 14.5))
+    size = (round(40 * finer), round(30 * finer))
+    colour = Camera(size, Intrinsics(36.5 * finer, 36.5 * finer, (size[0] - 1) / 2, (size[1] - 1) / 2))
+    depth = np.full((30, 40), 3000, np.uint16)
+    depth[8:22, 12:28] = 1000
+    moved = Registration(Calibration(colour, depth_camera, translation_mm=np.array([40.0, 0, 0])))(depth)
+    assert moved.shape == size[::-1]
+    # the near square in the colour picture, less what rounding may shift its rim by
+    left, right = ((column - 19.5) * finer + colour.intrinsics.cx + 0.04 * colour.intrinsics.fx for column in (12, 27))
+    top, bottom = ((row - 14.5) * finer + colour.intrinsics.cy for row in (8, 21))
+    rim = math.ceil(finer)
+    inside = moved[math.ceil(top) + rim : int(bottom) - rim, math.ceil(left) + rim : int(right) - rim]
+    assert inside.size > 50
+    assert (inside == 1000).all()

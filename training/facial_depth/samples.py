@@ -226,8 +226,7 @@ def coded(depth: np.ndarray) -> np.ndarray:
 
 def held_out_real(faces: Rap3df) -> list[Sample]:
     """All crops of RAP3DF people that are never trained on, on whom the depth of a face is known."""
-    samples = [of_rap3df(faces, int(row)) for row in np.flatnonzero(faces.held_out)]
-    return [sample for sample in samples if sample.face.sum() > SIDE * SIDE / 20]
+    return with_faces([of_rap3df(faces, int(row)) for row in np.flatnonzero(faces.held_out)])
 
 
 def held_out_synthetic(count: int) -> list[Sample]:
@@ -235,4 +234,9 @@ def held_out_synthetic(count: int) -> list[Sample]:
     drawn = Drawn(None, held_out=True)
     samples = [of_synthetic(drawn(index)) for index in range(count)]
     drawn.release()
+    return with_faces(samples)
+
+
+def with_faces(samples: list[Sample]) -> list[Sample]:
+    """Those of which enough of the face is known to be measured on."""
     return [sample for sample in samples if sample.face.sum() > SIDE * SIDE / 20]

@@ -13,13 +13,11 @@ import numpy as np
 from realtime.errors import InputError
 from realtime.rgbd import biwi
 from realtime.rgbd.calibration import Calibration
-from realtime.rgbd.registration import Registration, project
-from training.facial_depth.samples import Sample, cut
+from realtime.rgbd.registration import Registration
+from training.facial_depth.samples import Sample
+from training.readers.head_crops import head_crop
 
 TEST = ("11", "12")
-HEAD_RADIUS = 110.0  # mm about the head's centre within which measured points belong to the head
-# From the head's centre (of the tracked mesh) to the face, mm: what the crop is cut for
-FACE_BEFORE = 70.0
 
 
 class BiwiFaces:
@@ -59,11 +57,5 @@ class BiwiFaces:
             raise InputError(f"{frame.colour} cannot be read as a picture: fetch it again.")
         _, centre = biwi.read_pose(frame.pose)
         centre = calibration.rotation @ centre + calibration.translation_mm
-        depth = registered(biwi.read_depth(frame.depth)).astype(np.float32)
-        camera = calibration.colour.intrinsics
-        v, u = np.indices(depth.shape)
-        x, y = (u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth
-        away = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (depth - centre[2]) ** 2
-        head = (depth > 0) & (away < HEAD_RADIUS**2)
-        place = project(calibration.colour, (centre - np.array([0, 0, FACE_BEFORE]))[None])[0]
-        return cut(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), depth, head, camera, place, folder.name, rng=rng)
+        depth = registered(biwi.read_depth(frame.depth))
+        return head_crop(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), depth, calibration.colour, centre, folder.name, rng)

@@ -4,6 +4,7 @@
     python -m training facial_depth --adversarial 0        the AE baseline
     python -m training facial_depth --skips                the generator with skips
     python -m training facial_depth --live --adversarial 0 [--learning-rate 2e-3]
+    ... --biwi DIR, ... --pandora DIR                      by the protocol of a set that facial depth was published on
 
 `--stock runs/stock_160` reads synthetic faces drawn before (`python -m training synthetic --stock 12000`) instead of
 drawing them.
@@ -32,10 +33,11 @@ from training.export import export
 from training.facial_depth.samples import DepthBatches, Real, fitted_photos
 from training.ict_surface import IctSurface
 from training.readers import rap3df
-from training.readers.biwi_faces import BiwiFaces
+from training.readers.originals import Original
 from training.synthetic.stock import Drawn
 
 SLOPES, REACH = 0.5, 5  # weight of a face's slopes, and the pixels they are taken over: sensors measure in steps
+BETAS = (0.5, 0.999)  # of Adam, as published
 EVERYWHERE = 0.1  # weight of the whole crop beside the shape of the face
 
 
@@ -56,10 +58,13 @@ class Config:
     """Synthetic faces drawn before."""
     real: float = 0.4
     """Share of RAP3DF's training people in a batch."""
-    biwi: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Train on Biwi's sequences alone, without 11 and 12: the published protocol, for who holds the set."""
+    original: Annotated[Original, tyro.conf.arg(name="")] = field(default_factory=Original)
+    width: float = 1.0
+    """Share of the full networks' channels: 0.25 is what a processor trains within the hour."""
     batch_size: int = 64
     learning_rate: float = 2e-4
+    cosine: bool = False
+    """End under a cosine learning rate, as short runs should; as published it is constant."""
     export: bool = False
     """Write the run's averaged weights to engines/weights."""
 
@@ -68,13 +73,13 @@ class Config:
         """Of the run folder and of the exported file."""
         kind = "facial_depth_live" if self.live else "facial_depth_skips" if self.skips else "facial_depth"
         kind = kind if self.adversarial or self.live else f"{kind}_ae"
-        return kind if self.biwi is None else f"{kind}_biwi"
+        return f"{kind}_{self.original.name}" if self.original.name else kind
 
 
 def network(config: Config) -> Duel:
     """Freshly initialised."""
-    generator = LiveFacialDepth() if config.live else FacialDepth(config.skips)
-    critic = FacialDepthCritic() if config.adversarial else nn.Identity()
+    generator = LiveFacialDepth() if config.live else FacialDepth(config.skips, config.width)
+    critic = FacialDepthCritic(config.width) if config.adversarial else nn.Identity()
     return Duel(generator, critic)
 
 
@@ -134,8 +139,8 @@ def train(config: Config) -> None:
         export(generator, WEIGHTS / f"{config.name}.onnx", {"grey": example}, ("depth",))
         return
     run.prepare(config.run)
-    if config.biwi is not None:
-        frames = BiwiFaces(config.biwi, test=False)
+    frames = config.original.faces(test=False)
+    if frames is not None:
         measured, share = Real(np.arange(len(frames)), frames.sample), 1.0
     else:
         measured, share = Real.of_rap3df(rap3df.read()), config.real
@@ -143,9 +148,20 @@ def train(config: Config) -> None:
     if config.live:  # what is displayed must hold for any photo; a sensor's faults teach it nothing
         noisy, photos = 0.0, fitted_photos(data.faces_300w(), IctSurface(data.ict_face()))
     batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy, photos)
-    # the game is played at a constant rate; the live network, which has no opponent, ends under a cosine
-    adam = None if config.live else (0.5, 0.999)
-    optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=adam)
     run.fit(
-        config.name, network(config), batches, lambda net, batch: loss(net, batch, config), config.run, optimisation
+        config.name,
+        network(config),
+        batches,
+        lambda net, batch: loss(net, batch, config),
+        config.run,
+        optimisation(config),
     )
+
+
+def optimisation(config: Config) -> run.Optimisation:
+    """Adam as such games are played; the live network, which has no opponent, has AdamW's longer memory."""
+    if config.live:
+        return run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
+    if config.cosine:
+        return run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, betas=BETAS)
+    return run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0, adam=BETAS)
