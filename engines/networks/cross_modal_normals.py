@@ -3,7 +3,7 @@
 Two encoders (pictures, normal maps), two decoders. The normal decoder's feature at each size is a base and a tail as
 wide as the picture encoder's feature there. With a picture the tail becomes the maximum of itself and that feature
 (the skip is on); with a normal map it stays what the decoder made (off). Widths never change, so that one set of
-weights serves both.
+weights serves both. All parts take a width multiplier (`engines.networks.widths`), 1 being the published network.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from torch.nn import functional
 
 from engines.networks.detector import Residual
 from engines.networks.live_map import LiveMap
+from engines.networks.widths import scaled
 
-LATENT = 512
-# the normal decoder from 1/16 of the input to all of it: base and tail of what it merges there, and what it makes next
+# ResNet-18's from full size (the stem beside it) to 1/32, the latent
+ENCODER = (64, 64, 64, 128, 256, 512)
+# the normal decoder from 1/16 of the input to all of it: base and tail of what it merges there, and what it ends with
 BASES = (512, 512, 256, 256, 128)
 TAILS = (256, 128, 64, 64, 64)
-NORMAL_WIDTHS = (640, 320, 320, 192, 64)
+LAST = 64
 IMAGE_WIDTHS = (512, 256, 256, 128, 64)
 LIVE = (32, 64, 128, 208, 240)
 LIVE_SIDE = 80  # pixels of the live network's crops
@@ -31,17 +33,18 @@ LIVE_SIDE = 80  # pixels of the live network's crops
 class Encoder(nn.Module):
     """ResNet-18 (He et al. 2016), and beside it a stem at full resolution."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.fine = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1), nn.ReLU(), nn.Conv2d(64, 64, 3, 1, 1), nn.ReLU())
-        self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-        self.quarter = nn.Sequential(nn.MaxPool2d(3, 2, 1), Residual(64, 64), Residual(64, 64))
-        self.eighth = nn.Sequential(Residual(64, 128, 2), Residual(128, 128))
-        self.sixteenth = nn.Sequential(Residual(128, 256, 2), Residual(256, 256))
-        self.latent = nn.Sequential(Residual(256, LATENT, 2), Residual(LATENT, LATENT))
+        fine, a, b, c, d, e = scaled(ENCODER, width)
+        self.fine = nn.Sequential(nn.Conv2d(3, fine, 3, 1, 1), nn.ReLU(), nn.Conv2d(fine, fine, 3, 1, 1), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(3, a, 7, 2, 3, bias=False), nn.BatchNorm2d(a), nn.ReLU())
+        self.quarter = nn.Sequential(nn.MaxPool2d(3, 2, 1), Residual(a, b), Residual(b, b))
+        self.eighth = nn.Sequential(Residual(b, c, 2), Residual(c, c))
+        self.sixteenth = nn.Sequential(Residual(c, d, 2), Residual(d, d))
+        self.latent = nn.Sequential(Residual(d, e, 2), Residual(e, e))
 
     def forward(self, x: Tensor, for_skips: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """The latent (B, 512, h/32, w/32), and `for_skips` the features at 1/16, 1/8, 1/4, 1/2 and full size."""
+        """The latent (B, C, h/32, w/32), and `for_skips` the features at 1/16, 1/8, 1/4, 1/2 and full size."""
         half = self.stem(x)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
@@ -53,14 +56,17 @@ class Encoder(nn.Module):
 class NormalDecoder(nn.Module):
     """Latent → normals, with the skips where they are given."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        widths = [base + tail for base, tail in zip(BASES, TAILS, strict=True)]
-        self.first = nn.Conv2d(LATENT, widths[0], 1)
-        self.up = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in zip(widths, NORMAL_WIDTHS, strict=True))
+        self.tails = scaled(TAILS, width)
+        # what a layer makes is the next one's base and tail; of the last one it is all there is
+        entering = [base + tail for base, tail in zip(scaled(BASES, width), self.tails, strict=True)]
+        made = [*entering[1:], *scaled((LAST,), width)]
+        self.first = nn.Conv2d(*scaled(ENCODER[-1:], width), entering[0], 1)
+        self.up = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in zip(entering, made, strict=True))
         # the full-resolution stem enters as it is
-        self.skip = nn.ModuleList([*(nn.Conv2d(width, width, 1) for width in TAILS[:-1]), nn.Identity()])
-        self.out = nn.Conv2d(NORMAL_WIDTHS[-1], 3, 1)
+        self.skip = nn.ModuleList([*(nn.Conv2d(tail, tail, 1) for tail in self.tails[:-1]), nn.Identity()])
+        self.out = nn.Conv2d(made[-1], 3, 1)
 
     def forward(self, latent: Tensor, seen: list[Tensor] | None = None) -> Tensor:
         """(B, 3, h, w) normals of any length; `seen` are the picture encoder's features, None leaves the skips off."""
@@ -68,7 +74,8 @@ class NormalDecoder(nn.Module):
         for number, (up, skip) in enumerate(zip(self.up, self.skip, strict=True)):
             features = _doubled(features)
             if seen is not None:
-                base, tail = features.split([BASES[number], TAILS[number]], dim=1)
+                tail_width = self.tails[number]
+                base, tail = features.split([features.shape[1] - tail_width, tail_width], dim=1)
                 features = torch.cat([base, torch.maximum(tail, skip(seen[number]))], dim=1)
             features = functional.relu(up(features))
         return self.out(features)
@@ -77,11 +84,11 @@ class NormalDecoder(nn.Module):
 class ImageDecoder(nn.Module):
     """Latent → picture; it never sees the encoder's features."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        widths = (LATENT, *IMAGE_WIDTHS)
+        widths = scaled((ENCODER[-1], *IMAGE_WIDTHS), width)
         self.up = nn.ModuleList(nn.Conv2d(a, b, 3, 1, 1) for a, b in pairwise(widths))
-        self.out = nn.Conv2d(IMAGE_WIDTHS[-1], 3, 1)
+        self.out = nn.Conv2d(widths[-1], 3, 1)
 
     def forward(self, latent: Tensor) -> Tensor:
         """(B, 3, h, w) about 0..1."""
@@ -94,12 +101,12 @@ class ImageDecoder(nn.Module):
 class CrossModalNormals(nn.Module):
     """All four parts. Pictures are (B, 3, h, w) in 0..1, normals unit vectors (x right, y up, z towards the camera)."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.image_encoder = Encoder()
+        self.image_encoder = Encoder(width)
         self.normal_encoder = copy.deepcopy(self.image_encoder)
-        self.normal_decoder = NormalDecoder()
-        self.image_decoder = ImageDecoder()
+        self.normal_decoder = NormalDecoder(width)
+        self.image_decoder = ImageDecoder(width)
 
     def normals(self, image: Tensor, skips: bool = True) -> Tensor:
         """Picture → normals of any length; `skips` off is the publication's ablation."""

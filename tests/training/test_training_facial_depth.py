@@ -109,7 +109,17 @@ class TestNetworks:
     def test_the_published_generator_has_the_planned_size(self) -> None:
         assert sum(p.numel() for p in FacialDepth().parameters()) == pytest.approx(8.7e6, rel=0.02)
 
-    @pytest.mark.parametrize("network", [FacialDepth(), FacialDepth(skips=True), LiveFacialDepth()])
+    def test_a_quarter_of_the_channels_has_a_sixteenth_of_the_weights(self) -> None:
+        for kind in (FacialDepth, FacialDepthCritic):
+            narrow, full = (sum(p.numel() for p in kind(width=width).parameters()) for width in (0.25, 1.0))
+            assert narrow / full == pytest.approx(1 / 16, rel=0.05)
+        critic = FacialDepthCritic(0.25)
+        assert critic(torch.zeros(2, 1, SIDE, SIDE), torch.zeros(2, 1, SIDE, SIDE)).shape == (2,)
+
+    @pytest.mark.parametrize(
+        "network",
+        [FacialDepth(), FacialDepth(skips=True), FacialDepth(skips=True, width=0.25), LiveFacialDepth()],
+    )
     def test_a_crop_gives_a_map_of_its_size(self, network: torch.nn.Module) -> None:
         with torch.no_grad():
             made = network.eval()(255 * torch.rand(2, 1, SIDE, SIDE))

@@ -11,8 +11,6 @@ import torch
 from torch import nn
 
 from engines.networks.cross_modal_normals import (
-    BASES,
-    NORMAL_WIDTHS,
     TAILS,
     CrossModalNormals,
     LiveNormals,
@@ -52,9 +50,26 @@ class TestNetwork:
     def test_it_has_the_published_size(self, network: CrossModalNormals) -> None:
         deployed = PictureToNormals(network)
         assert sum(p.numel() for p in deployed.parameters()) == pytest.approx(19.6e6, rel=0.01)
-        widths = [base + tail for base, tail in zip(BASES, TAILS, strict=True)]
-        assert widths == [768, 640, 320, 320, 192]
-        assert NORMAL_WIDTHS == (640, 320, 320, 192, 64)
+        layers = network.normal_decoder.up
+        assert [layer.in_channels for layer in layers] == [768, 640, 320, 320, 192]
+        assert [layer.out_channels for layer in layers] == [640, 320, 320, 192, 64]
+
+    @pytest.mark.parametrize("width", [0.25, 0.3])
+    def test_a_share_of_the_channels_takes_all_ways(self, width: float) -> None:
+        narrow = CrossModalNormals(width).eval()
+        assert narrow.image_encoder.latent[-1](torch.zeros(1, round(512 * width), 1, 1)).shape[1] == round(512 * width)
+        image = torch.rand(1, 3, SIDE, SIDE)
+        with torch.no_grad():
+            ways = (
+                narrow.normals(image),
+                narrow.normals(image, skips=False),
+                narrow.normals_again(image),
+                narrow.image_again(image),
+            )
+        assert all(made.shape == image.shape for made in ways)
+        weights = sum(p.numel() for p in narrow.parameters())
+        full = sum(p.numel() for p in CrossModalNormals().parameters())
+        assert weights / full == pytest.approx(width**2, rel=0.05)
 
     def test_normal_maps_never_meet_the_picture_encoder(self, network: CrossModalNormals) -> None:
         normals = torch.rand(1, 3, SIDE, SIDE)

@@ -52,7 +52,9 @@ class Config:
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
-    """Pixels of a crop's side; the live network's is fixed."""
+    """Pixels of a crop's side, a multiple of 32; the live network's is fixed."""
+    width: float = 1.0
+    """Share of the full network's channels: 0.25 is what a processor trains within the hour."""
     batch_size: int = 8
     """Pairs of one step."""
     lone: int = 4
@@ -92,10 +94,10 @@ class Pupil(nn.Module):
 def network(config: Config) -> nn.Module:
     """Freshly initialised."""
     if not config.live:
-        return CrossModalNormals()
+        return CrossModalNormals(config.width)
     teacher = None
     if config.teacher is not None:
-        whole = run.averaged(config.teacher, CrossModalNormals(), config.run.runs)
+        whole = run.averaged(config.teacher, CrossModalNormals(config.width), config.run.runs)
         teacher = PictureToNormals(whole).requires_grad_(False).eval()
     return Pupil(LiveNormals(), teacher)
 
