@@ -1,6 +1,7 @@
 """Facial depth maps of people who were never trained on: the goal table of depth.
 
-python -m bench depth [--synthetic 60] [--runs runs] [--biwi DIR | --pandora DIR] [--json]
+python -m bench depth [--synthetic 60] [--runs runs] [--biwi DIR | --pandora DIR] [--sheet PNG]
+    [--json]
 
 Errors are millimetres inside the face with the head's distance known (maps are moved until their median is the face's);
 all other figures are of the 8-bit maps made of them, as published. A network without weights is named
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +21,12 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 import engines
 from bench.live_speed import milliseconds
 from bench.machine import machine
+from bench.map_sheet import depth_rows, write_sheet
 from engines.networks.depth_verifier import DepthVerifier
 from engines.networks.facial_depth import LiveFacialDepth
 from realtime.analysis.landmarks import LandmarkNet
@@ -45,6 +49,8 @@ from training.recipes import depth_verifier, facial_depth
 from training.weights import UNTRAINED, ready
 
 GOAL_MM = 9.0
+SYNTHETIC = "synthetic, held-out people"
+SHEET_ROWS = 6
 ORIGINAL_STEP = 10  # every 10th frame of Biwi or Pandora is measured
 DELTA_NAMES = ("1/4", "1/3", "1/2", "1", "2", "3")
 ROWS = {
@@ -64,51 +70,57 @@ class Options:
     synthetic: int = 60
     """Synthetic people drawn to be measured on."""
     original: Annotated[Original, tyro.conf.arg(name="")] = field(default_factory=Original)
+    width: float = 0.25
+    """Share of the full channels that the trained generators have (facial_depth --width)."""
     runs: Path = Path("runs")
     """Where checkpoints of networks that are not deployed are looked for."""
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    """Write a picture there of what each method makes of some of the synthetic people."""
     json: bool = False
     """End with one line of JSON."""
 
 
-def _measured(
-    samples: list[Sample],
-    methods: dict[str, evaluation.Method],
-    configs: dict[str, facial_depth.Config],
-    runs: Path,
-) -> Rows:
-    """Method → figures on one set of samples."""
-    table: Rows = {name: _figures(method, samples) for name, method in methods.items()}
+def _networks(configs: dict[str, facial_depth.Config], runs: Path) -> dict[str, tuple[str, nn.Module | None]]:
+    """Row → where its weights are from, and the generator; None where it has no weights."""
+    networks: dict[str, tuple[str, nn.Module | None]] = {}
     for name, config in configs.items():
         whole = facial_depth.network(config)
         there, source = ready(config.name, whole.generator, whole, runs)
-        table[name] = {"weights": source}
-        if there:
-            table[name] |= _figures(evaluation.of_network(whole.generator), samples)
-    return table
+        networks[name] = source, whole.generator if there else None
+    return networks
 
 
 def run(options: Options) -> None:
     """Measure, print the tables, and the JSON line where wanted."""
-    networks = LandmarkNet(engines.load("landmarks"))
+    landmarks = LandmarkNet(engines.load("landmarks"))
     surface = IctSurface(data.ict_face())
     faces = rap3df.read()
     train = [of_rap3df(faces, int(row)) for row in (~faces.held_out).nonzero()[0]]
     methods = {"mean training map": evaluation.mean_map(train), "ICT template fit": evaluation.of_template(surface)}
-    rows = {name: replace(config, original=options.original) for name, config in ROWS.items()}
+    rows = {name: replace(config, original=options.original, width=options.width) for name, config in ROWS.items()}
     sets = {"RAP3DF, held-out people": held_out_real(faces)}
     frames = options.original.faces(test=True, step=ORIGINAL_STEP)
     if frames is not None:
         samples = [frames.sample(index) for index in range(len(frames))]
         sets = {f"{options.original.name}, its test side": with_faces(samples)}
     elif options.synthetic:
-        sets["synthetic, held-out people"] = held_out_synthetic(options.synthetic)
+        sets[SYNTHETIC] = held_out_synthetic(options.synthetic)
+    networks = _networks(rows, options.runs)
+    sources = dict.fromkeys(methods, "") | {name: source for name, (source, _) in networks.items()}
+    methods |= {name: evaluation.of_network(network) for name, (_, network) in networks.items() if network is not None}
     results: dict[str, Rows] = {}
     for name, samples in sets.items():
-        found = evaluation.with_landmarks(samples, networks)
-        results[name] = _measured(found, methods, rows, options.runs)
-        _show(f"{name}: {len(samples)} faces; {machine()}", results[name])
+        found = evaluation.with_landmarks(samples, landmarks)
+        table: Rows = {label: {"weights": source} for label, source in sources.items()}
+        for label, method in methods.items():
+            table[label] |= _figures(method, found)
+        results[name] = table
+        _show(f"{name}: {len(samples)} faces; {machine()}", table)
+        if options.sheet and name == SYNTHETIC:
+            write_sheet(options.sheet, depth_rows(found[:SHEET_ROWS], methods))
+            print(f"{options.sheet}: picture, truth, {', '.join(methods)}")
     (first, samples), *_ = sets.items()
-    probe = _verification(samples, rows, options.runs)
+    probe = _verification(samples, networks, options.runs)
     print(f"verification, {first}: {probe}")
     print(f"goal: at most {GOAL_MM:.0f} mm, cGAN better than AE and template; verification within 5 points")
     speed = _speed()
@@ -153,7 +165,7 @@ def _show(title: str, rows: Rows) -> None:
     Console(width=150).print(table)
 
 
-def _verification(samples: list[Sample], configs: dict[str, facial_depth.Config], runs: Path) -> str:
+def _verification(samples: list[Sample], networks: dict[str, tuple[str, nn.Module | None]], runs: Path) -> str:
     """In words: on true maps and on each network's."""
     verifier = DepthVerifier()
     there, source = ready(depth_verifier.NAME, verifier, verifier, runs)
@@ -161,9 +173,8 @@ def _verification(samples: list[Sample], configs: dict[str, facial_depth.Config]
         return UNTRAINED
     true = 100 * evaluation.verification(verifier, samples, lambda sample: coded(sample.depth))
     said = [f"{true:.1f} % of pairs on true depth ({source})"]
-    for name, config in configs.items():
-        whole = facial_depth.network(config)
-        if ready(config.name, whole.generator, whole, runs)[0]:
-            share = evaluation.verification(verifier, samples, lambda s, g=whole.generator: evaluation.levels(g, s))
+    for name, (_, network) in networks.items():
+        if network is not None:
+            share = evaluation.verification(verifier, samples, partial(evaluation.levels, network))
             said.append(f"{100 * share:.1f} % on {name}'s")
     return ", ".join(said)

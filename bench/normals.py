@@ -1,6 +1,6 @@
 """Facial normals of people who were never trained on: the goal table of normals.
 
-python -m bench normals [--synthetic 60] [--size 128] [--runs runs] [--json]
+python -m bench normals [--synthetic 60] [--size 128] [--runs runs] [--sheet PNG] [--json]
 
 Degrees inside the face. Yale's truth is photometric stereo. A network without weights is named untrained and has no
 figures. For comparison, on other data: the publication has 12.0° (fine-tuned on Photoface) and 11.3° (Florence).
@@ -9,17 +9,18 @@ figures. For comparison, on other data: the publication has 12.0° (fine-tuned o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from bench.live_speed import milliseconds
 from bench.machine import machine
+from bench.map_sheet import normals_rows, write_sheet
 from engines.networks.cross_modal_normals import LIVE_SIDE, CrossModalNormals, LiveNormals, PictureToNormals
 from realtime.analysis.networks import Networks
 from realtime.geometry.crops import face_crop
@@ -28,8 +29,10 @@ from training.facial_normals import evaluation
 from training.facial_normals.samples import Sample
 from training.ict_surface import IctSurface
 from training.recipes.facial_normals import Pupil
-from training.weights import UNTRAINED, ready
+from training.weights import ready
 
+SYNTHETIC = "synthetic, held-out people"
+SHEET_ROWS = 6
 Figures = dict[str, float | str]
 
 
@@ -41,8 +44,12 @@ class Options:
     """Synthetic people drawn to be measured on."""
     size: int = 128
     """Pixels of a crop's side."""
+    width: float = 0.25
+    """Share of the full channels that the trained cross-modal network has (facial_normals --width)."""
     runs: Path = Path("runs")
     """Where checkpoints of networks that are not deployed are looked for."""
+    sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    """Write a picture there of what each method makes of some of the synthetic people."""
     json: bool = False
     """End with one line of JSON."""
 
@@ -52,23 +59,23 @@ def run(options: Options) -> None:
     live = Networks.load(1)
     landmarks = live.landmarks
     template = evaluation.of_template(IctSurface(data.ict_face()))
-    networks = _networks(options.runs)
+    networks = _networks(options)
+    methods = {"fitted ICT mesh": template, "DepthNet mesh, as shown live": evaluation.of_mesh(live)}
+    sources = dict.fromkeys(methods, "") | {label: source for label, (source, _) in networks.items()}
+    methods |= {label: method for label, (_, method) in networks.items() if method is not None}
     sets = {"Yale, photometric stereo": evaluation.of_yale(options.size, landmarks)}
     if options.synthetic:
-        sets["synthetic, held-out people"] = evaluation.held_out_synthetic(options.synthetic, options.size, landmarks)
+        sets[SYNTHETIC] = evaluation.held_out_synthetic(options.synthetic, options.size, landmarks)
     results = {}
     for name, samples in sets.items():
-        rows = {
-            "fitted ICT mesh": {"weights": "", **_figures(template, template, samples)},
-            "DepthNet mesh, as shown live": {"weights": "", **_figures(evaluation.of_mesh(live), template, samples)},
-        }
-        for label, (source, call) in networks.items():
-            rows[label] = {"weights": source}
-            if call is not None:
-                side = LIVE_SIDE if label == "live" else None
-                rows[label] |= _figures(evaluation.of_network(call, side), template, samples)
+        rows: dict[str, Figures] = {label: {"weights": source} for label, source in sources.items()}
+        for label, method in methods.items():
+            rows[label] |= _figures(method, template, samples)
         results[name] = rows
         _show(f"{name}: {len(samples)} pictures of {options.size} px; {machine()}", rows)
+        if options.sheet and name == SYNTHETIC:
+            write_sheet(options.sheet, normals_rows(samples[:SHEET_ROWS], methods))
+            print(f"{options.sheet}: picture, truth, {', '.join(methods)}")
     print("goal: 8° synthetic, 15° Yale, 15 % better than the mesh where the mesh is")
     speed = _speed()
     said = f"{speed['p50']} ms (p95 {speed['p95']}, processor time {speed['processor']})"
@@ -77,16 +84,18 @@ def run(options: Options) -> None:
         print(json.dumps({"ours": {"sets": results, "live_ms": speed, "machine": machine()}}))
 
 
-def _networks(runs: Path) -> dict[str, tuple[str, Callable[[Tensor], Tensor] | None]]:
-    """Label → where its weights are from, and the network's call on pictures in 0..255."""
-    full = CrossModalNormals()
-    there, source = ready("facial_normals", PictureToNormals(full), full.eval(), runs)
+def _networks(options: Options) -> dict[str, tuple[str, evaluation.Method | None]]:
+    """Label → where its weights are from, and what it makes of a picture; None where it has no weights."""
+    full = CrossModalNormals(options.width)
+    there, source = ready("facial_normals", PictureToNormals(full), full.eval(), options.runs)
     pupil = Pupil(LiveNormals(), None).eval()
-    live_there, live_source = ready("facial_normals_live", pupil.live, pupil, runs)
+    live_there, live_source = ready("facial_normals_live", pupil.live, pupil, options.runs)
+    on = evaluation.of_network(lambda x: full.normals(x / 255))
+    off = evaluation.of_network(lambda x: full.normals(x / 255, skips=False))
     return {
-        "cross-modal, skips on": (source, (lambda x: full.normals(x / 255)) if there else None),
-        "cross-modal, skips off": (source, (lambda x: full.normals(x / 255, skips=False)) if there else None),
-        "live": (live_source if live_there else UNTRAINED, pupil.live if live_there else None),
+        "cross-modal, skips on": (source, on if there else None),
+        "cross-modal, skips off": (source, off if there else None),
+        "live": (live_source, evaluation.of_network(pupil.live, LIVE_SIDE) if live_there else None),
     }
 
 

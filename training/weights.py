@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from engines import WEIGHTS
+from realtime.errors import InputError
 from training import run
 from training.export import load_weights
 
@@ -24,13 +25,19 @@ def ready(name: str, deployed: nn.Module, whole: nn.Module, runs: Path) -> tuple
 
     Returns:
         Whether there are weights, and in words where they are from.
+
+    Raises:
+        InputError: what is stored is of another width.
     """
     deployed.eval()
-    if (WEIGHTS / f"{name}.onnx").is_file():
-        load_weights(deployed, WEIGHTS / f"{name}.onnx")
-        return True, "deployed"
-    if run.has_checkpoint(runs / name):
-        state = run.load_checkpoint(runs / name)
-        whole.load_state_dict(state["average"])
-        return True, f"run, {state['seconds'] / 60:.0f} min"
+    try:
+        if (WEIGHTS / f"{name}.onnx").is_file():
+            load_weights(deployed, WEIGHTS / f"{name}.onnx")
+            return True, "deployed"
+        if run.has_checkpoint(runs / name):
+            state = run.load_checkpoint(runs / name)
+            whole.load_state_dict(state["average"])
+            return True, f"run, {state['seconds'] / 60:.0f} min"
+    except RuntimeError as error:  # torch's word for tensors that do not fit
+        raise InputError(f"The trained {name} has other sizes than asked for: say its --width.") from error
     return False, UNTRAINED
