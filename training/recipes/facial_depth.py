@@ -14,7 +14,7 @@ measures them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +29,7 @@ from engines.networks.facial_depth import SIDE, FacialDepth, FacialDepthCritic, 
 from training import data, run
 from training.adversarial import Duel, held
 from training.backgrounds import octaves
-from training.export import export
+from training.export import export, load_weights
 from training.facial_depth.samples import DepthBatches, Real, fitted_photos
 from training.ict_surface import IctSurface
 from training.readers import rap3df
@@ -148,14 +148,11 @@ def train(config: Config) -> None:
     if config.live:  # what is displayed must hold for any photo; a sensor's faults teach it nothing
         noisy, photos = 0.0, fitted_photos(data.faces_300w(), IctSurface(data.ict_face()))
     batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy, photos)
-    run.fit(
-        config.name,
-        network(config),
-        batches,
-        lambda net, batch: loss(net, batch, config),
-        config.run,
-        optimisation(config),
-    )
+    duel, options = network(config), config.run
+    if options.start is not None and not options.resume:  # an exported file holds the generator alone
+        load_weights(duel.generator, options.start)
+        options = replace(options, start=None)
+    run.fit(config.name, duel, batches, lambda net, batch: loss(net, batch, config), options, optimisation(config))
 
 
 def optimisation(config: Config) -> run.Optimisation:
