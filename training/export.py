@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from engines.runtime.folding import fold_constants
 
 OPSET = 17
+_LARGE = 1024  # numbers from which on a tensor's storage counts
 
 
 def export(
@@ -22,6 +24,7 @@ def export(
     outputs: tuple[str, ...],
     dynamic: bool = True,
     bfloat16: bool = False,
+    half: bool = False,
 ) -> None:
     """Writes `path` (.onnx) and, beside it, the answers torch gives to `inputs` (.check.npz: in_0.., out_0..).
 
@@ -35,7 +38,9 @@ def export(
         dynamic: take any number of rows, not only the example's.
         bfloat16: note in the file that the network gives the same answers, to what matters, where a CPU multiplies in
             bfloat16 (`engines.runtime.openvino`).
+        half: store the larger weights in float16, half the size; they are rounded to it, and computed with in float32.
     """
+    module = _rounded(module) if half else module
     tensors = tuple(torch.from_numpy(value) for value in inputs.values())
     axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if dynamic else None
     torch.onnx.export(
@@ -53,7 +58,7 @@ def export(
     with torch.no_grad():
         answers = module(*tensors)
     answers = answers if isinstance(answers, tuple) else (answers,)
-    _tidy(path, {"precision": "bfloat16"} if bfloat16 else {}, [tuple(answer.shape) for answer in answers])
+    _tidy(path, {"precision": "bfloat16"} if bfloat16 else {}, [tuple(answer.shape) for answer in answers], half)
     arrays = {f"in_{i}": value for i, value in enumerate(inputs.values())}
     arrays |= {f"out_{i}": value.numpy() for i, value in enumerate(answers)}
     np.savez_compressed(path.with_suffix(".check.npz"), **arrays)
@@ -63,11 +68,22 @@ def load_weights(module: nn.Module, path: Path) -> nn.Module:
     """`module` with the weights of an exported file, in eval mode. Raises KeyError where a weight is not in it."""
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
     wanted = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
-    module.load_state_dict({name: torch.from_numpy(stored[name].copy()) for name in wanted}, strict=False)
+    floats = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in wanted}
+    module.load_state_dict(floats, strict=False)
     return module.eval()
 
 
-def _tidy(path: Path, notes: dict[str, str], shapes: list[tuple[int, ...]]) -> None:
+def _rounded(module: nn.Module) -> nn.Module:
+    """A copy whose larger weights are numbers that float16 has, too."""
+    rounded = copy.deepcopy(module)
+    with torch.no_grad():
+        for weights in rounded.parameters():
+            if weights.numel() >= _LARGE:
+                weights.copy_(weights.half())
+    return rounded
+
+
+def _tidy(path: Path, notes: dict[str, str], shapes: list[tuple[int, ...]], half: bool) -> None:
     """The exporter stores equal weights once and refers to them; here each gets its own initialiser again.
 
     What it leaves to be computed of sizes and indices becomes numbers. `notes` become the file's metadata, and `shapes`
@@ -87,4 +103,22 @@ def _tidy(path: Path, notes: dict[str, str], shapes: list[tuple[int, ...]]) -> N
     for output, shape in zip(model.graph.output, shapes, strict=True):  # the exporter does not know the sizes of all
         for side, size in zip(list(output.type.tensor_type.shape.dim)[1:], shape[1:], strict=True):
             side.dim_value = size
+    if half:
+        _halve_storage(model.graph)
     onnx.save(model, path)
+
+
+def _halve_storage(graph: onnx.GraphProto) -> None:
+    """Larger float32 initialisers become float16 under the same name, and a cast behind each gives float32 again."""
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= _LARGE:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+            casts.append(helper.make_node("Cast", [tensor.name], [f"{tensor.name}.float32"], to=onnx.TensorProto.FLOAT))
+    wide = {cast.input[0]: cast.output[0] for cast in casts}
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
+    for node in nodes:
+        node.input[:] = [wide.get(name, name) for name in node.input]
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])

@@ -1,4 +1,8 @@
-"""Networks to measure: the deployed ones, else what a training run has reached so far."""
+"""Networks to measure: the shipped ones, else what a training run has reached so far.
+
+Those that the program runs lie in engines/weights. Those that are only measured, the publications' own, lie in
+training/measured, so that the benches print their rows anywhere.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from training import run
 from training.export import load_weights
 
 UNTRAINED = "untrained"
+MEASURED = Path(__file__).resolve().parent / "measured"
 
 
 def ready(name: str, deployed: nn.Module, whole: nn.Module, runs: Path) -> tuple[bool, str]:
@@ -31,9 +36,10 @@ def ready(name: str, deployed: nn.Module, whole: nn.Module, runs: Path) -> tuple
     """
     deployed.eval()
     try:
-        if (WEIGHTS / f"{name}.onnx").is_file():
-            load_weights(deployed, WEIGHTS / f"{name}.onnx")
-            return True, "deployed"
+        for folder, said in ((WEIGHTS, "deployed"), (MEASURED, "shipped")):
+            if (folder / f"{name}.onnx").is_file():
+                load_weights(deployed, folder / f"{name}.onnx")
+                return True, said
         if run.has_checkpoint(runs / name):
             state = run.load_checkpoint(runs / name)
             whole.load_state_dict(state["average"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,25 @@ def test_weights_of_another_network_are_refused(exported: tuple[nn.Sequential, P
     _, path = exported
     with pytest.raises(KeyError):
         load_weights(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), path)
+
+
+def test_weights_stored_in_half_precision_come_back_and_give_the_stored_answers(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    module = nn.Sequential(nn.Conv2d(1, 64, 5), nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 8, 3)).eval()
+    example = {"image": np.random.default_rng(0).random((2, 1, 9, 9), np.float32)}
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    for name, half in (("whole", False), ("half", True)):
+        export(module, tmp_path / f"{name}.onnx", example, ("answer",), half=half)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    onnx.checker.check_model(onnx.load(tmp_path / "half.onnx"), full_check=True)
+    whole, halved = ((tmp_path / f"{name}.onnx").stat().st_size for name in ("whole", "half"))
+    assert halved < 0.65 * whole
+    again = load_weights(copy.deepcopy(module), tmp_path / "half.onnx")
+    for name, value in again.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.allclose(value, before[name], rtol=1e-3, atol=1e-6), name
+    check = np.load(tmp_path / "half.check.npz")
+    with torch.no_grad():
+        np.testing.assert_allclose(again(torch.from_numpy(check["in_0"])).numpy(), check["out_0"], atol=1e-6)
+    engine = engines.load("half", threads=1, folder=tmp_path, cache=tmp_path)
+    np.testing.assert_allclose(engine(check["in_0"])[0], check["out_0"], atol=1e-4)

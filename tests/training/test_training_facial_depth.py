@@ -181,7 +181,7 @@ def test_the_live_loss_asks_for_the_shape_of_the_face_whatever_its_distance() ->
 
 
 def test_each_player_has_its_own_gradient() -> None:
-    config = facial_depth.Config(live=True)
+    config = facial_depth.Config(live=True, width=0.25)
     model = facial_depth.network(config)
     everywhere = torch.ones(2, 1, SIDE, SIDE, dtype=torch.bool)
     parts = facial_depth.loss(model, _batch(everywhere), config)

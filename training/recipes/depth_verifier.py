@@ -1,6 +1,6 @@
 """Trains the verifier that tells people apart by their true depth maps (Pini et al. 2018), the probe of generated ones.
 
-    python -m training depth_verifier --stock runs/stock_160
+    python -m training depth_verifier --stock runs/stock_160      --export writes the run's averaged weights
 
 Pairs of one person and of two in equal parts, from RAP3DF's training people and from synthetic people, of whom four
 pictures lie side by side. `python -m bench depth` asks it about true and generated maps of held-out people.
@@ -18,12 +18,16 @@ from torch import nn
 from torch.nn import functional
 
 from engines.networks.depth_verifier import DepthVerifier
+from realtime.geometry.depth_code import SIDE
 from training import run
+from training.backgrounds import octaves
+from training.export import export
 from training.facial_depth.samples import Sample, coded, of_rap3df, of_synthetic
 from training.readers import rap3df
 from training.run import Batch
 from training.synthetic.scene import Ranges
 from training.synthetic.stock import Drawn
+from training.weights import MEASURED
 
 NAME = "depth_verifier"
 PEOPLE = 3000  # synthetic ones
@@ -42,6 +46,8 @@ class Config:
     """Share of pairs from RAP3DF's training people."""
     batch_size: int = 32
     learning_rate: float = 1e-3
+    export: bool = False
+    """Write the run's averaged weights to training/measured."""
 
 
 class Pairs:
@@ -100,7 +106,13 @@ def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
 
 
 def train(config: Config) -> None:
-    """Train; see the module's text."""
+    """Train or export; see the module's text."""
+    if config.export:
+        verifier = run.averaged(NAME, DepthVerifier(), config.run.runs)
+        rng = np.random.default_rng(0)
+        example = {name: np.float32(2 * octaves(rng, SIDE)[None, None] / 255 - 1) for name in ("first", "second")}
+        export(verifier, MEASURED / f"{NAME}.onnx", example, ("logit",), half=True)
+        return
     run.prepare(config.run)
     optimisation = run.Optimisation(learning_rate=config.learning_rate)
     run.fit(NAME, DepthVerifier(), Pairs(config, rap3df.read()), loss, config.run, optimisation)

@@ -8,7 +8,8 @@
 
 `--stock runs/stock_160` reads synthetic faces drawn before (`python -m training synthetic --stock 12000`) instead of
 drawing them.
-`--export` writes the averaged weights of the run to engines/weights instead of training. `python -m bench depth`
+`--export` writes the averaged weights of the run, the live network's to engines/weights, the others' to
+training/measured, instead of training. `python -m bench depth`
 measures them.
 """
 
@@ -35,6 +36,7 @@ from training.ict_surface import IctSurface
 from training.readers import rap3df
 from training.readers.originals import Original
 from training.synthetic.stock import Drawn
+from training.weights import MEASURED
 
 SLOPES, REACH = 0.5, 5  # weight of a face's slopes, and the pixels they are taken over: sensors measure in steps
 BETAS = (0.5, 0.999)  # of Adam, as published
@@ -66,7 +68,7 @@ class Config:
     cosine: bool = False
     """End under a cosine learning rate, as short runs should; as published it is constant."""
     export: bool = False
-    """Write the run's averaged weights to engines/weights."""
+    """Write the run's averaged weights to engines/weights (the live network) or training/measured."""
 
     @property
     def name(self) -> str:
@@ -136,7 +138,8 @@ def train(config: Config) -> None:
         generator = run.averaged(config.name, network(config), config.run.runs).generator
         # drawn noise: the weights go with reference answers, and pictures of people must not
         example = octaves(np.random.default_rng(0), SIDE).astype(np.float32)[None, None]
-        export(generator, WEIGHTS / f"{config.name}.onnx", {"grey": example}, ("depth",))
+        folder = WEIGHTS if config.live else MEASURED
+        export(generator, folder / f"{config.name}.onnx", {"grey": example}, ("depth",), half=not config.live)
         return
     run.prepare(config.run)
     frames = config.original.faces(test=False)

@@ -32,6 +32,7 @@ from training.export import export
 from training.facial_normals.samples import NormalBatches, fitted_photos
 from training.ict_surface import IctSurface
 from training.synthetic.stock import Drawn
+from training.weights import MEASURED
 
 COARSE = 8  # pixels: finer than that a fit to landmarks knows nothing of a face
 
@@ -61,7 +62,7 @@ class Config:
     """Lone pictures and lone normal maps that come on top, each."""
     learning_rate: float = 1e-4
     export: bool = False
-    """Write the run's averaged weights to engines/weights."""
+    """Write the run's averaged weights to engines/weights (the live network) or training/measured."""
 
     @property
     def side(self) -> int:
@@ -154,7 +155,8 @@ def train(config: Config) -> None:
         deployed = trained.live if config.live else PictureToNormals(trained)
         rng = np.random.default_rng(0)
         example = rng.uniform(0, 255, (2, 3, config.side, config.side)).astype(np.float32)
-        export(deployed.eval(), WEIGHTS / f"{config.name}.onnx", {"image": example}, ("normals",))
+        folder = WEIGHTS if config.live else MEASURED
+        export(deployed.eval(), folder / f"{config.name}.onnx", {"image": example}, ("normals",), half=not config.live)
         return
     lone = config.lone if not config.live or config.teacher else 0
     photos = data.faces_300w()
