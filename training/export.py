@@ -40,6 +40,7 @@ def export(
             bfloat16 (`engines.runtime.openvino`).
         half: store the larger weights in float16, half the size; they are rounded to it, and computed with in float32.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     module = _rounded(module) if half else module
     tensors = tuple(torch.from_numpy(value) for value in inputs.values())
     axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if dynamic else None
