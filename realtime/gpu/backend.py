@@ -84,7 +84,7 @@ class GpuBackend(Backend):
         from realtime.gpu.mend import DeviceMender
 
         if isinstance(canvas.transfer, InteropTransfer):
-            return DeviceMender(canvas, canvas.transfer)
+            return DeviceMender(canvas, canvas.transfer, self._chained)
         return super().mender(canvas)
 
     def _load(self, name: str) -> DeviceEngine:

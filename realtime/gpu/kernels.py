@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from realtime.analysis.landmarks import LIGHT, MOST_GAIN
 from realtime.analysis.one_euro import Strength
 from realtime.geometry.box import BOX_SCALE
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LEFT_EYE, RIGHT_EYE
-
-if TYPE_CHECKING:
-    from realtime.repair.tile import Square
 
 _STRENGTH = Strength()
 
@@ -54,7 +51,16 @@ MEMORY = np.dtype(
     align=True,
 )
 
+# the struct of picture.cu
+TILE = np.dtype(
+    [(name, "<u8") for name in ("picture", "belief", "planes", "repaired", "before", "now", "change", "large", "flags")]
+    + [(name, "<i4") for name in ("width", "height", "x", "y", "side")]
+    + [("ends", "<i4", 4), ("place", "<i4", 4), ("back", "<f4", 6), ("share", "<f4"), ("strength", "<f4")],
+    align=True,
+)
+
 _THREADS = 256
+_ADDING = 128  # blocks that add a correction of any size
 
 
 class Kernels:
@@ -140,11 +146,10 @@ class PictureKernels(Kernels):
         super().__init__(PICTURE, fatbin)
         self._unpack = self._module.function("unpack", "PPi")
         self._pack = self._module.function("pack", "PPi")
-        self._show = self._module.function("show", "PiiiiiPPiiiiiP")
-        self._steady = self._module.function("steady", "PPPPifffffffP")
-        self._change = self._module.function("change", "PPPi")
-        self._enlarge = self._module.function("enlarge", "PiPi")
-        self._add = self._module.function("add", "PiiiiiiiiPifP")
+        self._show, self._steady, self._change = (
+            self._module.function(name, "Pi") for name in ("show", "steady", "change")
+        )
+        self._enlarge, self._add = (self._module.function(name, "Pii") for name in ("enlarge", "add"))
 
     def unpack(self, rgb: DeviceArray, picture: DeviceArray) -> None:
         """Start making (H, W, 3) a picture, opaque."""
@@ -156,60 +161,28 @@ class PictureKernels(Kernels):
         pixels = rgb.shape[0] * rgb.shape[1]
         self._start_for_all("pack a frame", self._pack, pixels, picture.pointer, rgb.pointer, pixels)
 
-    def show(
-        self, picture: DeviceArray, square: Square, belief: DeviceArray, planes: DeviceArray, shown: DeviceArray
-    ) -> None:
-        """Start making what a repair network is shown, (5, S, S) float32, of a square of a picture and the (S, S, 4)
-        uint8 belief drawn of it; `shown`, an int32, becomes 1 where there is any confidence."""
-        (height, width, _), size = picture.shape, belief.shape[0]
-        inside = square.part_inside((width, height), size)
-        arguments = (picture.pointer, width, height, square.x, square.y, square.side, belief.pointer, planes.pointer)
-        self._start_for_all("read a tile", self._show, size * size, *arguments, size, *inside, shown.pointer)
+    def show(self, tiles: DeviceArray, size: int) -> None:
+        """Start making what a repair network is shown, 5 planes of `size` for each of (N,) TILE."""
+        self._start_for_tiles("read tiles", self._show, tiles, size, size)
 
-    def steady(
-        self,
-        planes: DeviceArray,
-        repaired: DeviceArray,
-        before: DeviceArray | None,
-        now: DeviceArray,
-        back: np.ndarray,
-        share: float,
-        odd: DeviceArray,
-    ) -> None:
-        """Start making the running mean of corrections, (S, S, 4) float32.
+    def steady(self, tiles: DeviceArray, size: int) -> None:
+        """Start making the running means of corrections."""
+        self._start_for_tiles("steady corrections", self._steady, tiles, size, size)
 
-        Args:
-            planes: as shown to the network.
-            repaired: (3, S, S) float32, what it gave.
-            before: the mean up to now, None at the start.
-            now: to be written.
-            back: (2, 3) from places of this tile to those of the tile before.
-            share: of what is new.
-            odd: an int32 that becomes 1 where the network gave no number.
-        """
-        size = now.shape[0]
-        pointers = (planes.pointer, repaired.pointer, 0 if before is None else before.pointer, now.pointer)
-        numbers = (*map(float, back.ravel()), share, odd.pointer)
-        self._start_for_all("steady a correction", self._steady, size * size, *pointers, size, *numbers)
+    def change(self, tiles: DeviceArray, size: int) -> None:
+        """Start making the corrections themselves, under their masks, from the means."""
+        self._start_for_tiles("mask corrections", self._change, tiles, size, size)
 
-    def change(self, mean: DeviceArray, planes: DeviceArray, change: DeviceArray) -> None:
-        """Start making the (S, S, 4) float32 correction under the mask of `planes` from a running mean."""
-        size = mean.shape[0]
-        arguments = (mean.pointer, planes.pointer, change.pointer, size)
-        self._start_for_all("mask a correction", self._change, size * size, *arguments)
+    def enlarge(self, tiles: DeviceArray, size: int, times: int) -> None:
+        """Start making corrections `times` as large, an odd number, smoothly."""
+        self._start_for_tiles("enlarge corrections", self._enlarge, tiles, times * size, size, times)
 
-    def enlarge(self, small: DeviceArray, large: DeviceArray) -> None:
-        """Start making (N·S, N·S, 4) of (S, S, 4) float32, smoothly; N is odd."""
-        size, wide = small.shape[0], large.shape[0]
-        arguments = (small.pointer, size, large.pointer, wide // size)
-        self._start_for_all("enlarge a correction", self._enlarge, wide * wide, *arguments)
+    def add(self, tiles: DeviceArray, size: int) -> None:
+        """Start adding corrections, enlarged to `size`, to the picture, one after the other."""
+        for which in range(tiles.shape[0]):
+            self._start("add corrections", self._add, (_ADDING, 1), _THREADS, tiles.pointer, which, size)
 
-    def add(
-        self, picture: DeviceArray, square: Square, change: DeviceArray, strength: float, shown: DeviceArray
-    ) -> None:
-        """Start adding the change (S, S, 4) of a square to a picture, unless `shown` is 0."""
-        height, width, _ = picture.shape
-        place = square.inside((width, height))
-        arguments = (picture.pointer, width, square.x, square.y, square.side, *place, change.pointer, change.shape[0])
-        pixels = place[2] * place[3]
-        self._start_for_all("add a correction", self._add, pixels, *arguments, strength, shown.pointer)
+    def _start_for_tiles(self, doing: str, kernel: Any, tiles: DeviceArray, side: int, *arguments: int) -> None:
+        """A thread for each pixel of a square of each tile."""
+        blocks = (-(-side * side // _THREADS), tiles.shape[0])
+        self._start(doing, kernel, blocks, _THREADS, tiles.pointer, *arguments)

@@ -24,14 +24,33 @@ extern "C" __global__ void pack(const uchar4* rgba, unsigned char* rgb, int pixe
     rgb[3 * i + 2] = pixel.z;
 }
 
-// What a repair network is shown of the square at x, y of a picture: five planes of size x size in 0..1. The colours are
-// made small by area, or enlarged linearly; beyond the picture its edge is repeated. Confidence and mask are red and green
-// of `belief`, and 0 outside of left, top, right, bottom (pixels of the tile). Sets `shown` where there is any confidence.
-extern "C" __global__ void show(
-    const uchar4* picture, int width, int height, int x, int y, int side, const uchar4* belief, float* planes, int size,
-    int left_end, int top_end, int right_end, int bottom_end, int* shown)
+// One face's repair in a picture; TILE in kernels.py. What is square has `size` x `size` pixels, which every launch says.
+struct Tile {
+    uchar4* picture;        // height x width
+    const uchar4* belief;   // confidence and mask in red and green, drawn of the square
+    float* planes;          // 5 squares: what the network is shown
+    const float* repaired;  // 3 squares: what it gives
+    const float4* before;   // the running mean of corrections, and of the mask, up to now; null: there is none
+    float4* now;            // the same with what is new
+    float4* change;         // the correction
+    float4* large;          // the same, enlarged
+    int* flags;             // two: becomes 1 where there is any confidence; where the network gives no number
+    int width, height;
+    int x, y, side;                      // the square in the picture, over whose edges it may reach
+    int ends[4];                         // left, top, right, bottom end of what lies in the picture, in pixels of the tile
+    int left, top, across, down;         // the same, in pixels of the picture
+    float back[6];                       // places of this tile → those of the tile before
+    float share, strength;               // of what is new in the mean; of the correction that is added
+};
+
+// Block y takes tile y in all that follows.
+
+// What a repair network is shown: five planes in 0..1. The colours are made small by area, or enlarged linearly; beyond
+// the picture its edge is repeated. Confidence and mask are 0 beyond the ends.
+extern "C" __global__ void show(const Tile* tiles, int size)
 {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x, count = size * size;
+    const Tile& tile = tiles[blockIdx.y];
+    const int i = blockIdx.x * blockDim.x + threadIdx.x, count = size * size, side = tile.side;
     if (i >= count)
         return;
     const float scale = static_cast<float>(side) / size;
@@ -47,9 +66,9 @@ extern "C" __global__ void show(
         for (int column = static_cast<int>(floorf(left)); column < left + reach; ++column) {
             const float wide = fminf(column + 1.f, left + reach) - fmaxf(static_cast<float>(column), left);
             // the square's own edge, too, is repeated, where a pixel enlarged lies beyond it
-            const int at_x = clamped(x + clamped(column, 0, side - 1), 0, width - 1);
-            const int at_y = clamped(y + clamped(row, 0, side - 1), 0, height - 1);
-            const uchar4 pixel = picture[static_cast<size_t>(at_y) * width + at_x];
+            const int at_x = clamped(tile.x + clamped(column, 0, side - 1), 0, tile.width - 1);
+            const int at_y = clamped(tile.y + clamped(row, 0, side - 1), 0, tile.height - 1);
+            const uchar4 pixel = tile.picture[static_cast<size_t>(at_y) * tile.width + at_x];
             const float share = wide * high;
             red += share * pixel.x;
             green += share * pixel.y;
@@ -57,15 +76,16 @@ extern "C" __global__ void show(
             total += share;
         }
     }
-    const bool inside = u >= left_end && v >= top_end && u < right_end && v < bottom_end;
-    const uchar4 believed = inside ? belief[i] : make_uchar4(0, 0, 0, 0);
+    const bool inside = u >= tile.ends[0] && v >= tile.ends[1] && u < tile.ends[2] && v < tile.ends[3];
+    const uchar4 believed = inside ? tile.belief[i] : make_uchar4(0, 0, 0, 0);
+    float* const planes = tile.planes;
     planes[i] = rintf(red / total) / 255.f;
     planes[count + i] = rintf(green / total) / 255.f;
     planes[2 * count + i] = rintf(blue / total) / 255.f;
     planes[3 * count + i] = believed.x / 255.f;
     planes[4 * count + i] = believed.y / 255.f;
     if (believed.x)
-        *shown = 1;  // whoever writes it writes the same
+        tile.flags[0] = 1;  // whoever writes it writes the same
 }
 
 // A square picture of size x size between its pixels; beyond it there is nothing, or its edge is repeated.
@@ -91,40 +111,42 @@ __device__ float4 between(const float4* picture, int size, float x, float y, boo
 
 __device__ float corrected(float repaired, float shown) { return fminf(fmaxf(repaired, 0.f), 1.f) - shown; }
 
-// The running mean `now` of what the network changed, and of its mask: `share` of what it says, the rest of what was
-// known before (null: nothing), moved by (a b c; d e f) from here to there. Sets `odd` where the network gives no
-// number, which corrects nothing.
-extern "C" __global__ void steady(
-    const float* planes, const float* repaired, const float4* before, float4* now, int size, float a, float b, float c,
-    float d, float e, float f, float share, int* odd)
+// The running mean of what the network changed, and of the mask: a share of what it says, the rest of what was known
+// before, moved along with the face. No number changes nothing.
+extern "C" __global__ void steady(const Tile* tiles, int size)
 {
+    const Tile& tile = tiles[blockIdx.y];
     const int i = blockIdx.x * blockDim.x + threadIdx.x, count = size * size;
     if (i >= count)
         return;
+    const float *planes = tile.planes, *repaired = tile.repaired, *back = tile.back;
     const float red = repaired[i], green = repaired[count + i], blue = repaired[2 * count + i];
     const bool good = isfinite(red) && isfinite(green) && isfinite(blue);
     if (!good)
-        *odd = 1;
+        tile.flags[1] = 1;
     float4 fresh = make_float4(0.f, 0.f, 0.f, planes[4 * count + i]);
     if (good) {
         fresh.x = corrected(red, planes[i]);
         fresh.y = corrected(green, planes[count + i]);
         fresh.z = corrected(blue, planes[2 * count + i]);
     }
-    if (before) {
-        const float u = i % size, v = i / size;
-        const float4 known = between(before, size, a * u + b * v + c, d * u + e * v + f, false);
+    if (tile.before) {
+        const float u = i % size, v = i / size, share = tile.share;
+        const float x = back[0] * u + back[1] * v + back[2], y = back[3] * u + back[4] * v + back[5];
+        const float4 known = between(tile.before, size, x, y, false);
         fresh.x = known.x + share * (fresh.x - known.x);
         fresh.y = known.y + share * (fresh.y - known.y);
         fresh.z = known.z + share * (fresh.z - known.z);
         fresh.w = known.w + share * (fresh.w - known.w);
     }
-    now[i] = fresh;
+    tile.now[i] = fresh;
 }
 
 // The correction itself under the mask of now, which is drawn in by a pixel: enlarging reaches so far.
-extern "C" __global__ void change(const float4* mean, const float* planes, float4* change, int size)
+extern "C" __global__ void change(const Tile* tiles, int size)
 {
+    const Tile& tile = tiles[blockIdx.y];
+    const float* const planes = tile.planes;
     const int i = blockIdx.x * blockDim.x + threadIdx.x, count = size * size;
     if (i >= count)
         return;
@@ -133,14 +155,15 @@ extern "C" __global__ void change(const float4* mean, const float* planes, float
     for (int row = max(v - 1, 0); row <= min(v + 1, size - 1); ++row)
         for (int column = max(u - 1, 0); column <= min(u + 1, size - 1); ++column)
             mask = fminf(mask, planes[4 * count + row * size + column]);
-    const float4 known = mean[i];
+    const float4 known = tile.now[i];
     const float scale = mask / fmaxf(known.w, 1e-3f);
-    change[i] = make_float4(known.x * scale, known.y * scale, known.z * scale, 0.f);
+    tile.change[i] = make_float4(known.x * scale, known.y * scale, known.z * scale, 0.f);
 }
 
 // `times` as large and smooth: linear, then the mean of `times` x `times`.
-extern "C" __global__ void enlarge(const float4* small, int size, float4* large, int times)
+extern "C" __global__ void enlarge(const Tile* tiles, int size, int times)
 {
+    const Tile& tile = tiles[blockIdx.y];
     const int wide = times * size, i = blockIdx.x * blockDim.x + threadIdx.x, reach = times / 2;
     if (i >= wide * wide)
         return;
@@ -149,14 +172,14 @@ extern "C" __global__ void enlarge(const float4* small, int size, float4* large,
         const float y = (clamped(i / wide + row, 0, wide - 1) + 0.5f) / times - 0.5f;
         for (int column = -reach; column <= reach; ++column) {
             const float x = (clamped(i % wide + column, 0, wide - 1) + 0.5f) / times - 0.5f;
-            const float4 value = between(small, size, x, y, true);
+            const float4 value = between(tile.change, size, x, y, true);
             sum.x += value.x;
             sum.y += value.y;
             sum.z += value.z;
         }
     }
     const float share = 1.f / (times * times);
-    large[i] = make_float4(sum.x * share, sum.y * share, sum.z * share, 0.f);
+    tile.large[i] = make_float4(sum.x * share, sum.y * share, sum.z * share, 0.f);
 }
 
 __device__ unsigned char added(unsigned char pixel, float change)
@@ -164,20 +187,21 @@ __device__ unsigned char added(unsigned char pixel, float change)
     return static_cast<unsigned char>(fminf(fmaxf(rintf(pixel + 255.f * change), 0.f), 255.f));
 }
 
-// Adds a correction of the square at x, y, times `strength`, to the part left, top, across, down of a picture, unless
-// nothing is shown of the face. Where it is 0 the pixel stays what it was.
-extern "C" __global__ void add(
-    uchar4* picture, int width, int x, int y, int side, int left, int top, int across, int down, const float4* change,
-    int size, float strength, const int* shown)
+// Adds one tile's correction, enlarged to `size`, to the picture, unless nothing is shown of the face. Where it is 0 the
+// pixel stays what it was. Launched for one tile after the other: squares may overlap.
+extern "C" __global__ void add(const Tile* tiles, int which, int size)
 {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= across * down || !*shown)
+    const Tile& tile = tiles[which];
+    if (!tile.flags[0])
         return;
-    const int column = left + i % across, row = top + i / across;
-    const float scale = static_cast<float>(size) / side;
-    const float4 by = between(change, size, (column - x + 0.5f) * scale - 0.5f, (row - y + 0.5f) * scale - 0.5f, true);
-    uchar4& pixel = picture[static_cast<size_t>(row) * width + column];
-    pixel.x = added(pixel.x, strength * by.x);
-    pixel.y = added(pixel.y, strength * by.y);
-    pixel.z = added(pixel.z, strength * by.z);
+    const float scale = static_cast<float>(size) / tile.side;
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < tile.across * tile.down; i += gridDim.x * blockDim.x) {
+        const int column = tile.left + i % tile.across, row = tile.top + i / tile.across;
+        const float x = (column - tile.x + 0.5f) * scale - 0.5f, y = (row - tile.y + 0.5f) * scale - 0.5f;
+        const float4 by = between(tile.large, size, x, y, true);
+        uchar4& pixel = tile.picture[static_cast<size_t>(row) * tile.width + column];
+        pixel.x = added(pixel.x, tile.strength * by.x);
+        pixel.y = added(pixel.y, tile.strength * by.y);
+        pixel.z = added(pixel.z, tile.strength * by.z);
+    }
 }

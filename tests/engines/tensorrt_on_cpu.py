@@ -35,7 +35,7 @@ class CudaRuntime:
         self.recording: dict[int, list[Callable[[], None]]] = {}
         self.graphs: list[list[Callable[[], None]]] = []
         self.marked: dict[int, bool] = {}  # event → whether it was marked
-        self.replays = 0
+        self.replays = self.bytes_fetched = 0
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:
         return self._allocated("cudaMalloc", size)
@@ -59,7 +59,12 @@ class CudaRuntime:
     def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
         assert self._within(to, size)
         assert self._within(start, size)
-        self.enqueue(stream, lambda: ctypes.memmove(to, start, size))
+
+        def copy() -> None:
+            ctypes.memmove(to, start, size)
+            self.bytes_fetched += size if kind == self.cudaMemcpyKind.cudaMemcpyDeviceToHost else 0
+
+        self.enqueue(stream, copy)
         return self._result("cudaMemcpyAsync")
 
     def cudaEventCreateWithFlags(self, flags: int) -> tuple[Any, ...]:

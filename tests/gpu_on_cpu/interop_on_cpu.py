@@ -54,7 +54,6 @@ class GlRuntime(CudaRuntime):
     def __init__(self) -> None:
         super().__init__()
         self.registered: list[Resource] = []
-        self.bytes_fetched = 0
 
     def cudaEventCreate(self) -> tuple[Any, ...]:
         return self._result("cudaEventCreate", [0.0])
@@ -71,10 +70,6 @@ class GlRuntime(CudaRuntime):
 
     def cudaEventElapsedTime(self, start: list[float], end: list[float]) -> tuple[Any, ...]:
         return self._result("cudaEventElapsedTime", 1000 * (end[0] - start[0]))
-
-    def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
-        self.bytes_fetched += size if kind == 2 else 0
-        return super().cudaMemcpyAsync(to, start, size, kind, stream)
 
     def cudaGraphicsGLRegisterImage(self, texture: int, target: int, flags: int) -> tuple[Any, ...]:
         assert target == GL.GL_TEXTURE_2D
