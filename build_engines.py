@@ -25,13 +25,16 @@ from engines import Engine, EngineError
 from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
 from realtime.gpu.kernels import FRAME, PICTURE
+from realtime.gpu.model import MODEL
 
 # A network is as it was when its outputs stay within this share of the reference's largest value. In half precision the
 # mean must: a doubtful landmark may take another peak of its map.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 3e-3
 TIMED_RUNS = 50
 # what is compiled for an NVIDIA GPU beside the networks
-KERNELS = (LSTSQ, FRAME, PICTURE)
+KERNELS = (LSTSQ, FRAME, PICTURE, MODEL)
+# what each runtime leaves in the cache
+COMPILED = {"openvino": ".blob", "tensorrt": ".plan"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Options:
     """Only print what there is: network, runtime, precision, size, age, and what is compiled."""
     runtime: Literal["auto", "openvino", "tensorrt", "torch"] = "auto"
     """What runs them: openvino on the CPU; on an NVIDIA GPU tensorrt, or torch, which compiles to no file."""
-    batches: tuple[int, ...] = (1, 2, 4, 8)
+    batches: tuple[int, ...] = (1, 2, 8, 16)
     """Batch sizes to compile (faces at a time)."""
     threads: int | None = None
     """CPU threads of each network; the live program must use the same to find what is compiled here."""
@@ -65,6 +68,9 @@ def main(options: Options) -> int:
         return 0
     loaded, failures = load_all(names, options)
     good = not failures
+    for item in loaded:
+        for remark in item.engine.remarks:
+            console.print(remark)
     if options.check and loaded:
         table, good_outputs = checked(loaded, options)
         good = good and good_outputs
@@ -77,8 +83,10 @@ def main(options: Options) -> int:
                 console.print(f"{source.path.name}, for {found[0].name}: {source.build(options.cache)}", soft_wrap=True)
         except EngineError as error:
             failures.append(error)
-    for error in failures:
-        print(error, file=sys.stderr)
+    for sentence in dict.fromkeys(map(str, failures)):  # what concerns all networks is said once
+        print(sentence, file=sys.stderr)
+    if not loaded:
+        return failures[0].exit_code
     return 0 if good and not failures else 1
 
 
@@ -175,19 +183,26 @@ def checked(loaded: list[Loaded], options: Options) -> tuple[Table, bool]:
 
 
 def listed(names: list[str], options: Options) -> Table:
-    """The .onnx files and what the cache holds of each."""
+    """The .onnx files and what the cache holds of each, for the runtime chosen and for others that left something."""
     table = _table(
         "network", "runtime", "precision", "file kB", "age", "compiled kB", "age", title=str(options.weights)
     )
     chosen = engines.engine_class(options.runtime)
     for name in names:
         folder = (options.cache or engines.cache_folder()) / name
-        compiled = [path for path in folder.rglob("*") if path.suffix in (".blob", ".plan")]
-        size = f"{sum(blob.stat().st_size for blob in compiled) / 1e3:.0f}" if compiled else "-"
-        age = _age(max(compiled, key=lambda blob: blob.stat().st_mtime)) if compiled else "-"
         path = options.weights / f"{name}.onnx"
         kilobytes = f"{path.stat().st_size / 1e3:.0f}"
-        table.add_row(name, chosen.runtime, chosen.precision, kilobytes, _age(path), size, age)
+        for runtime, suffix in COMPILED.items():
+            compiled = [file for file in folder.rglob(f"*{suffix}") if file.is_file()]
+            this = chosen.runtime.startswith(runtime)
+            if not compiled and not this:
+                continue
+            size = f"{sum(file.stat().st_size for file in compiled) / 1e3:.0f}" if compiled else "-"
+            age = _age(max(compiled, key=lambda file: file.stat().st_mtime)) if compiled else "-"
+            kind = chosen if this else engines.engine_class(runtime)
+            table.add_row(name, kind.runtime, kind.precision_of(path), kilobytes, _age(path), size, age)
+        if not any(chosen.runtime.startswith(runtime) for runtime in COMPILED):
+            table.add_row(name, chosen.runtime, chosen.precision_of(path), kilobytes, _age(path), "-", "-")
     for source in KERNELS:
         fatbin = source.fatbin(options.cache)
         size, age = (f"{fatbin.stat().st_size / 1e3:.0f}", _age(fatbin)) if fatbin.is_file() else ("-", "-")

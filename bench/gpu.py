@@ -27,6 +27,7 @@ from engines.lstsq import cuda, host
 from engines.lstsq.kernel import LSTSQ
 from realtime.controls import Mode
 from realtime.gpu.kernels import FRAME, PICTURE
+from realtime.gpu.model import MODEL
 
 K = 68
 FACE_BYTES = 4 * (K * 3 + K * 2 + 8)  # read and written for each face
@@ -71,7 +72,7 @@ def run(options: Options) -> None:
         raise EngineError(
             "There is no GPU that torch can use: the measurement needs an NVIDIA GPU and torch with CUDA."
         )
-    for source in (LSTSQ, FRAME, PICTURE):
+    for source in (LSTSQ, FRAME, PICTURE, MODEL):
         source.build()
     console, gpu = Console(), torch.cuda.get_device_name()
     report: dict[str, Any] = {"gpu": gpu, "machine": machine()}

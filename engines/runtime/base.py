@@ -187,6 +187,11 @@ class Engine(ABC):
         self._threads, self._cache, self._progress = threads, cache, progress
         self.spec = self._opened()
 
+    @classmethod
+    def precision_of(cls, path: Path) -> str:
+        """The number type in which it would compute that .onnx file on this machine; EngineError as for an engine."""
+        return cls.precision
+
     @abstractmethod
     def _opened(self) -> Spec:
         """Read the network and make it ready, as told by the arguments."""

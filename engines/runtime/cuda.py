@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from cuda.bindings import runtime as runtime
 
-from engines.errors import GpuError
+from engines.errors import EngineError, GpuError
 from engines.runtime.base import RECORDING, Array, DeviceArray, Work
 
 
@@ -121,8 +121,15 @@ def recorded(work: Work, stream: int) -> Work:
 
 
 def done(result: tuple[Any, ...], doing: str) -> Any:
-    """The value of a call of `runtime`; GpuError where it failed: the GPU could not do that."""
+    """The value of a call of `runtime`; GpuError where it failed: the GPU could not do that. EngineError where nothing
+    can be done at all, for want of a driver that is new enough."""
     error, *values = result
+    if error == runtime.cudaError_t.cudaErrorInsufficientDriver:
+        version = done(runtime.cudaRuntimeGetVersion(), "say its version")
+        raise EngineError(
+            f"NVIDIA's driver is missing or too old for CUDA {version // 1000}.{version % 1000 // 10}: update it, or "
+            "take --runtime openvino."
+        )
     if error != runtime.cudaError_t.cudaSuccess:
         name = runtime.cudaGetErrorString(error)[1].decode()
         raise GpuError(f"The GPU could not {doing}: {name}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,8 @@ class OpenVinoEngine(Engine):
     precision = "float32"
 
     def _opened(self) -> Spec:
-        model = self._read()
-        if _stands_bfloat16(model) and _has_bfloat16():
-            self.precision = "bfloat16"
+        model = _read(self._name, self._path)
+        self.precision = _precision(model)
         self._config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
@@ -71,17 +71,13 @@ class OpenVinoEngine(Engine):
             request.set_output_tensor(place, ov.Tensor(array, shared_memory=True))
         return request, buffers
 
-    def _read(self) -> Any:
-        try:
-            return _core().read_model(self._path)
-        except RuntimeError as error:
-            raise EngineError(
-                f"The network '{self._name}' cannot be read from {self._path}: restore the file, it is damaged."
-            ) from error
+    @classmethod
+    def precision_of(cls, path: Path) -> str:
+        return _precision(_read(path.stem, path))
 
     def _compile(self, batch: int) -> Any:
         if batch not in self._compiled:
-            model = self._read()
+            model = _read(self._name, self._path)
             model.reshape({item.name: list(item.sized(batch)) for item in self.spec.inputs})
             try:
                 self._compiled[batch] = _core().compile_model(model, "CPU", self._config)
@@ -91,6 +87,19 @@ class OpenVinoEngine(Engine):
                     "export it again with operators OpenVINO has."
                 ) from error
         return self._compiled[batch]
+
+
+def _read(name: str, path: Path) -> Any:
+    try:
+        return _core().read_model(path)
+    except RuntimeError as error:
+        raise EngineError(
+            f"The network '{name}' cannot be read from {path}: restore the file, it is damaged."
+        ) from error
+
+
+def _precision(model: Any) -> str:
+    return "bfloat16" if _stands_bfloat16(model) and _has_bfloat16() else "float32"
 
 
 def _stands_bfloat16(model: Any) -> bool:

@@ -21,7 +21,7 @@ from onnx.reference import ReferenceEvaluator
 class CudaRuntime:
     """As the module cuda.bindings.runtime. `broken` names a call that fails."""
 
-    cudaError_t = SimpleNamespace(cudaSuccess=0)
+    cudaError_t = SimpleNamespace(cudaSuccess=0, cudaErrorInsufficientDriver=35)
     cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
     cudaStreamCaptureStatus = SimpleNamespace(cudaStreamCaptureStatusNone=0)
