@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from realtime.sources import read_image
 from realtime.sources.demo import portraits
 from training.cycle_pictures import CHANNELS, Pictures, Use, asymmetry, draw, is_aside, is_frontal
 from training.recipes import cyclegan
-from training.recipes.cyclegan import Batches, judged, loss
+from training.recipes.cyclegan import Batches, judged, loss, rows_of, there_and_back
 from training.repair_pairs import Studio
 from training.run import Optimisation, Run, RunOptions, fit, prepare
 
@@ -215,6 +216,15 @@ def test_pictures_are_kept_once_for_all_sizes() -> None:
         means = given.a[..., channels].astype(float).reshape(5, 12, 2, 12, 2, 3).mean(axis=(2, 4))
         assert np.abs(made.a[..., channels] - means).max() <= 0.5, "the mean of every four pixels"
     np.testing.assert_array_equal(given.reduced(24).b, given.b)
+
+
+def test_a_sheet_shows_both_ways() -> None:
+    """Parts of the picture, what was made, and the way back: here of generators that give what they get."""
+    given = pictures().a
+    model = SimpleNamespace(to_b=lambda a: a[:, :3], to_a=lambda b: torch.cat([b, b], dim=1))
+    shown = rows_of(there_and_back(model, given))  # type: ignore[arg-type]
+    face, rest = given[2, :, :, :3], given[2, :, :, 3:]
+    np.testing.assert_array_equal(shown[48:72], np.concatenate([face, rest, face, face], axis=1))
 
 
 def test_a_photo_that_is_none_is_told(tmp_path: Path) -> None:

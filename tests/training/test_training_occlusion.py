@@ -18,7 +18,7 @@ from training.data import FaceSet
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
 from training.occluders.scene import Scene, whole
 from training.occlusion_scenes import Batches, Material, example, face_region
-from training.recipes.occlusion import TRUST, loss
+from training.recipes.occlusion import TRUST, loss, sheet
 
 POSES = (Pose(0, 0, 0), Pose(35, -5, 10), Pose(-30, 10, -15))
 
@@ -171,6 +171,17 @@ def test_the_loss_wants_the_mask_and_only_where_it_is_known(rng: np.random.Gener
     assert gradient is not None
     assert (gradient[:, :, :10] == 0).all()
     assert (gradient[:, :, 10:] != 0).all()
+
+
+def test_a_sheet_shows_faces_covers_and_answers(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    mask = np.zeros((2, 1, 32, 32), np.float32)
+    mask[1, :, 8:] = 1
+    shown = sheet(OcclusionNet().eval(), {"image": image, "mask": mask})
+    assert shown.shape == (64, 96, 3)
+    np.testing.assert_array_equal(shown[32:, :32], image[1].transpose(1, 2, 0))
+    assert (shown[:40, 32:64] == 0).all()
+    assert (shown[40:, 32:64] == 255).all()
 
 
 @pytest.mark.parametrize(("answer", "share"), [(3.0, TRUST), (-3.0, 1.0)])
