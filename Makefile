@@ -1,10 +1,11 @@
 # make live: install what running needs, and run (ARGS="--mode rotate" passes options).
+# make test-gpu: what wants an NVIDIA GPU, see docs/gpu.md.
 # make test: install what testing needs, too, and run every check. Both are quick the second time.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: live test clean
+.PHONY: live test test-gpu clean
 
 live: .venv/live.stamp
 	$(BIN)/python run_live.py $(ARGS)
@@ -14,6 +15,12 @@ test: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# On a machine with an NVIDIA GPU: its packages, kernels and plans, then every check that needs one.
+test-gpu: .venv/test.stamp
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[gpu]"
+	$(BIN)/python build_engines.py
+	$(BIN)/python -m pytest tests/gpu -rs $(ARGS)
 
 .venv/live.stamp: pyproject.toml
 	sh setup.sh "$(PYTHON)" live

@@ -16,6 +16,7 @@ from OpenGL import GL
 from engines.runtime import cuda
 from engines.runtime.cuda import done
 from engines.runtime.torch import TorchEngine
+from realtime.gpu.chain import Chain
 from realtime.gpu.kernels import Kernels
 from realtime.render import gl
 from realtime.render.canvas import Canvas
@@ -167,6 +168,20 @@ class Bus:
             def none(*_: Any) -> int:
                 return 0
 
+            plain = Chain.__call__
+            recorded: dict[tuple[int, int], tuple[int, int]] = {}
+
+            def chained(chain: Chain, count: int) -> None:
+                """A graph copies what its kernels copied when it was recorded, and nobody calls anything."""
+                before, key = (self.up, self.down), (id(chain), count)
+                plain(chain, count)
+                if (self.up, self.down) != before:
+                    recorded[key] = self.up - before[0], self.down - before[1]
+                else:
+                    up, down = recorded.get(key, (0, 0))
+                    self.up, self.down = self.up + up, self.down + down
+
+            stack.enter_context(patch.object(Chain, "__call__", chained))
             counted(cuda, "upload", lambda array, there, stream: there.nbytes, none)
             counted(cuda, "download", none, lambda there, array, stream: there.nbytes)
             # torch copies by itself

@@ -103,28 +103,19 @@ class TorchEngine(DeviceEngine):
                 torch.cuda.current_stream().synchronize()
 
     def launch(self, stream: int) -> None:
-        with self._computing(), self._on(stream):
-            self._replayed(self._bindings.current)
+        self._do(partial(self._replayed, self._bindings.current), stream)
 
     def enqueue(self, stream: int) -> None:
-        with self._computing(), self._on(stream):
-            self._bindings.current.compute()
+        self._do(self._bindings.current.compute, stream)
 
     def fetch(self, stream: int) -> None:
-        with self._computing(), self._on(stream):
-            self._bindings.current.fetch()
+        self._do(self._bindings.current.fetch, stream)
 
     def record(self, work: Work, stream: int) -> Work:
         if not self._on_gpu:
             return work
         with self._computing():
-            replay = _captured(partial(work, stream), torch.cuda.ExternalStream(stream))
-
-        def replayed(on: int) -> None:
-            with self._computing(), self._on(on):
-                replay()
-
-        return replayed
+            return partial(self._do, _captured(partial(work, stream), torch.cuda.ExternalStream(stream)))
 
     def bound(self) -> Buffers:
         """The buffers this thread bound last."""
@@ -140,9 +131,10 @@ class TorchEngine(DeviceEngine):
             said = (str(error).splitlines() or ["no word why"])[0].rstrip(".")
             raise GpuError(f"torch could not run the network '{self._name}': {said}.") from error
 
-    def _on(self, stream: int) -> Any:
-        """What runs on that CUDA stream; on a CPU there is none."""
-        return torch.cuda.stream(torch.cuda.ExternalStream(stream) if self._on_gpu else None)
+    def _do(self, work: Callable[[], None], stream: int) -> None:
+        """Put work of torch's on that CUDA stream; on a CPU there is none."""
+        with self._computing(), torch.cuda.stream(torch.cuda.ExternalStream(stream) if self._on_gpu else None):
+            work()
 
     def _bind(self, batch: int) -> _Bound:
         with self._computing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import engines
@@ -34,7 +35,7 @@ class GpuBackend(Backend):
         runtime: "torch" or "tensorrt".
         tell: gets one sentence where OpenGL is elsewhere, so that frames pass through this computer's memory, and
             whatever engines remark.
-        chained: makes chains of launches; `StepByStep` for a clock that looks at each.
+        chained: makes chains of launches; `StepByStep` for a clock that looks at each. By default graphs.
 
     Attributes:
         pictures: the frames that are there.
@@ -43,12 +44,12 @@ class GpuBackend(Backend):
         EngineError: pycuda, the driver, the GPU or the compiled kernels are missing.
     """
 
-    def __init__(self, runtime: str, tell: Callable[[str], None] = print, chained: MakeChain = Chain) -> None:
+    def __init__(self, runtime: str, tell: Callable[[str], None] = print, chained: MakeChain | None = None) -> None:
         if not gpus():
             raise EngineError(
                 f"The runtime '{runtime}' needs an NVIDIA GPU and its driver: there is none, take --runtime openvino."
             )
-        self._runtime, self._tell, self._chained = runtime, tell, chained
+        self._runtime, self._tell, self._chained = runtime, tell, chained or partial(Chain, tell=tell)
         self._kernels, self.pictures, self._faces = FrameKernels(), Pictures(), Twins()
         self._engines: dict[str, DeviceEngine] = {}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from engines.errors import GpuError
 from engines.runtime.base import Work
 from realtime.gpu.kernels import Kernels
 
@@ -22,11 +23,19 @@ class Chain:
             that stays where it is.
         record: makes a graph of it.
         kernels: on whose stream all of it happens.
-        name: what it is called on the bench's clock.
+        name: what it is called, on the bench's clock for instance.
+        tell: gets one sentence where it cannot be recorded; it then goes on kernel by kernel.
     """
 
-    def __init__(self, work: Callable[[int, int], None], record: Record, kernels: Kernels, name: str) -> None:
-        self._work, self._record, self._kernels, self._name = work, record, kernels, name
+    def __init__(
+        self,
+        work: Callable[[int, int], None],
+        record: Record,
+        kernels: Kernels,
+        name: str,
+        tell: Callable[[str], None] = print,
+    ) -> None:
+        self._work, self._record, self._kernels, self._name, self._tell = work, record, kernels, name, tell
         self._stream = kernels.stream
         self._known: dict[tuple[int, int], Work | None] = {}
 
@@ -39,13 +48,16 @@ class Chain:
             return
         replay = self._known[key]
         if replay is None:
-            replay = self._known[key] = self._record(partial(self._work, count), self._stream)
+            replay = self._known[key] = self._recorded(partial(self._work, count))
         with self._kernels.watch(self._name):
             replay(self._stream)
 
-    def forget(self) -> None:
-        """The memory it works on is another from now on."""
-        self._known.clear()
+    def _recorded(self, work: Work) -> Work:
+        try:
+            return self._record(work, self._stream)
+        except GpuError as error:
+            self._tell(f"There is no CUDA graph for '{self._name}', which goes kernel by kernel: {error}")
+            return work
 
 
 class StepByStep(Chain):

@@ -118,3 +118,11 @@ def test_list_shows_the_kernel(options: Options, capsys: pytest.CaptureFixture[s
 def test_an_empty_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no networks"):
         build_engines.main(Options(weights=tmp_path))
+
+
+def test_what_no_network_can_do_without_is_said_once(
+    options: Options, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.runtime.tensorrt.gpus", tuple)
+    assert build_engines.main(dataclasses.replace(options, runtime="tensorrt")) == 2
+    assert capsys.readouterr().err.count("TensorRT needs an NVIDIA GPU") == 1

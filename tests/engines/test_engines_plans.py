@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -51,6 +52,38 @@ def test_nothing_is_compiled_twice(builder: PlanBuilder, folder: Path, monkeypat
     assert builder.plan("small", folder / "small.onnx") == first
     (folder / "small.onnx").write_bytes((folder / "fixed.onnx").read_bytes())
     assert not builder.path("small", folder / "small.onnx").exists(), "another network, another plan"
+
+
+def test_plans_for_something_else_are_remarked_on(builder: PlanBuilder, folder: Path) -> None:
+    network = folder / "small.onnx"
+    assert builder.remarks("small", network) == (), "the first plan is no news"
+    other = PlanBuilder(builder.tensorrt, CARDS[2], builder.folder)
+    other.folder.mkdir()
+    other.path("small", network).touch()
+    (remark,) = builder.remarks("small", network)
+    assert remark.startswith("The network 'small' is compiled for NVIDIA GeForce RTX 4090 by tensorrt_rtx")
+    assert "nvidia-geforce-rtx-5090" in remark
+    builder.plan("small", network)
+    assert builder.remarks("small", network) == ()
+
+
+def test_no_memory_while_a_plan_is_made_is_explained(
+    builder: PlanBuilder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poor(builder.tensorrt.Builder):  # type: ignore[misc,name-defined]
+        def __init__(self, log: Any) -> None:
+            super().__init__(log)
+            self._log = log
+
+        def build_serialized_network(self, definition: Any, config: Any) -> None:
+            self._log.log(builder.tensorrt.ILogger.ERROR, "Requested amount of GPU memory could not be allocated.")
+
+    monkeypatch.setattr(builder.tensorrt, "Builder", Poor)
+    with pytest.raises(
+        EngineError, match=r"cannot compile the network 'small' for NVIDIA GeForce RTX 4090: Requested am"
+    ):
+        builder.plan("small", folder / "small.onnx")
+    assert not list(builder.folder.glob("*.plan")), "nothing is left that the next start would take for a plan"
 
 
 def test_progress_is_told_step_by_step(builder: PlanBuilder, folder: Path) -> None:

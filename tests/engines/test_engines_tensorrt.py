@@ -92,7 +92,10 @@ def test_threads_have_buffers_of_their_own(engine: TensorRtEngine) -> None:
 def test_a_damaged_plan_is_made_anew_once(trt: TensorRt, folder: Path) -> None:
     trt.refused = 1
     ones = np.ones((1, 3), np.float32)
-    assert TensorRtEngine("small", folder / "small.onnx", cache=folder)(ones, ones)[0][0, 0] == 2
+    engine = TensorRtEngine("small", folder / "small.onnx", cache=folder)
+    assert engine(ones, ones)[0][0, 0] == 2
+    (remark,) = engine.remarks
+    assert remark.endswith("was damaged: 'small' has been compiled anew.")
     trt.refused = 2
     with pytest.raises(EngineError, match="cannot load the plan"):
         TensorRtEngine("small", folder / "small.onnx", cache=folder)
@@ -121,8 +124,9 @@ def test_a_gpu_lost_in_the_middle_is_one_clear_error(engine: TensorRtEngine, gpu
     with pytest.raises(EngineError, match="could not run a graph"):
         engine.run()
     trt.fails = True
-    with pytest.raises(EngineError, match="could not run the network 'small'"):
+    with pytest.raises(EngineError, match="could not run the network 'small'") as caught:
         engine.bind(2)
+    assert caught.value.exit_code == 3
 
 
 def test_memory_is_given_back(trt: TensorRt, gpu: CudaRuntime, folder: Path) -> None:

@@ -1,8 +1,9 @@
 """What needs an NVIDIA GPU: skipped, with the reason, where there is none.
 
-    python -m pytest tests/gpu
+    make test-gpu
 
-needs `pip install -e ".[train,test,gpu]"` and nvcc.
+installs what they need (`.[train,test,gpu]`; nvcc from the system or from pip) and runs them. FACET_SOAK_S=600 makes
+the soak ten minutes long.
 """
 
 from __future__ import annotations

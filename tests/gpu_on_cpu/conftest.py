@@ -28,18 +28,15 @@ from tests.engines.tensorrt_on_cpu import CudaRuntime
 class RecordedEngine(TorchEngine):
     """torch on the CPU, its work recorded by the stand-in for CUDA's runtime."""
 
-    def enqueue(self, stream: int) -> None:
-        cuda.runtime.enqueue(stream, partial(self._doing, self._bindings.current.compute))
-
-    def fetch(self, stream: int) -> None:
-        cuda.runtime.enqueue(stream, partial(self._doing, self._bindings.current.fetch))
-
     def record(self, work: Work, stream: int) -> Work:
         return cuda.recorded(work, stream)
 
-    def _doing(self, work: Callable[[], None]) -> None:
-        with self._computing():
-            work()
+    def _do(self, work: Callable[[], None], stream: int) -> None:
+        def done() -> None:
+            with self._computing():
+                work()
+
+        cuda.runtime.enqueue(stream, done)
 
 
 @pytest.fixture(scope="session")

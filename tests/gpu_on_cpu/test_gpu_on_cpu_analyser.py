@@ -11,6 +11,7 @@ import pytest
 
 from engines.errors import EngineError
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.backend import open_backend
 from realtime.frame import Face, Frame
 from realtime.gpu import backend
 from realtime.gpu.kernels import FrameKernels
@@ -88,6 +89,18 @@ def test_a_gpu_lost_in_the_middle_is_one_sentence(torch_on_cpu: None, driver: Dr
         with pytest.raises(EngineError, match=r"^The GPU could not cut crops: launch failed") as caught:
             analyser.analyse(frames[1])
     assert caught.value.exit_code == 3
+
+
+def test_without_graphs_it_goes_on_and_says_so(torch_on_cpu: None, runtime: CudaRuntime) -> None:
+    told: list[str] = []
+    runtime.broken = "cudaGraphInstantiate"
+    with open_analyser(AnalysisOptions(threads=1), open_backend("torch", tell=told.append)) as analyser:
+        faces = [analyser.analyse(frame) for frame in list(moving(9))[:4]]
+    assert all(len(each) == 1 for each in faces)
+    assert told == [
+        "There is no CUDA graph for 'analyse faces', which goes kernel by kernel: "
+        "The GPU could not make a graph ready: out of memory."
+    ]
 
 
 def test_without_its_packages_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,7 @@ def test_every_name_that_is_used_exists(path: Path) -> None:
             found = getattr(found, name)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in dir(GlRuntime) if callable(getattr(GlRuntime, name)) and name[0] == "c"]
-)
+@pytest.mark.parametrize("name", CALLS)
 def test_the_stand_in_takes_what_the_binding_takes(name: str) -> None:
     """Its documentation begins with the signature."""
     plain = getattr(cuda.runtime, name)

@@ -1,0 +1,82 @@
+"""The whole loop on a real GPU: vertices, graphs, equality with the processor's, and a soak."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+from loop_table import LoopTable, swaying
+from model_table import ModelTable
+
+from engines.errors import EngineError
+from engines.lstsq.cuda import CudaSolver
+from engines.lstsq.kernel import LSTSQ
+from engines.runtime.plans import library
+from realtime.analysis.analyser import AnalysisOptions, open_analyser
+from realtime.backend import open_backend
+from realtime.controls import Mode, Settings
+from realtime.gpu.kernels import FRAME, PICTURE, PictureKernels
+from realtime.gpu.model import MODEL, ModelKernels
+from realtime.people import demo_people
+from realtime.renderer import Renderer, RenderOptions
+
+torch = pytest.importorskip("torch", reason="the GPU tests need torch")
+
+SOAK_S = float(os.environ.get("FACET_SOAK_S", "20"))  # the goal is held against 600
+
+
+@pytest.fixture(scope="session")
+def kernel_cache(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All kernels, compiled anew."""
+    if not torch.cuda.is_available():
+        pytest.skip("this torch has no CUDA")
+    folder = tmp_path_factory.mktemp("cache")
+    for source in (LSTSQ, FRAME, PICTURE, MODEL):
+        source.build(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(kernel_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACET_CACHE", str(kernel_cache))
+
+
+class TestModel(ModelTable):
+    @pytest.fixture
+    def model_kernels(self) -> ModelKernels:
+        return ModelKernels(PictureKernels(), CudaSolver())
+
+
+class TestLoop(LoopTable):
+    @pytest.fixture(params=["torch", "tensorrt"])
+    def gpu_runtime(self, request: pytest.FixtureRequest) -> str:
+        if request.param == "tensorrt":
+            try:
+                library()
+            except EngineError as error:
+                pytest.skip(str(error))
+        return str(request.param)
+
+
+def test_nothing_grows() -> None:
+    """Over FACET_SOAK_S seconds of swap (20 by default): memory of the GPU and of the process."""
+    backend, process = open_backend("torch"), psutil.Process()
+    with open_analyser(AnalysisOptions(occlusion=lambda: True), backend) as analyser:
+        renderer = Renderer(
+            RenderOptions(demo_people(analyser)[1:]), transfer=backend.transfer, modeller=backend.modeller
+        )
+        renderer.open()
+        frames, settings = list(swaying(300)), Settings(Mode.SWAP)
+        used: list[tuple[int, int]] = []
+        for round_ in range(max(3, int(SOAK_S * 30 / len(frames)))):
+            for frame in frames:
+                later = frame.index + round_ * len(frames)
+                moved = type(frame)(frame.pixels.copy(), later, later / 30, 0.0)
+                renderer.draw(moved, analyser.analyse(moved), settings)
+            free, _ = torch.cuda.mem_get_info()
+            used.append((-free, process.memory_info().rss))
+        renderer.close()
+    for first, last in zip(used[1], used[-1], strict=True):  # the first round makes room
+        assert last - first < 32 << 20
