@@ -219,10 +219,10 @@ def test_what_torch_has_to_say_is_one_sentence(engine: TorchEngine, monkeypatch:
     ones = np.ones((1, 3), np.float32)
     engine(ones, ones)
 
-    def lost(name: str) -> None:
+    def lost(current: Any) -> None:
         raise RuntimeError("CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later.")
 
-    monkeypatch.setattr(engine, "_on", lost)
+    monkeypatch.setattr(engine, "_replayed", lost)
     with pytest.raises(
         EngineError, match=r"^torch could not run the network 'small': CUDA error: .* failure\.$"
     ) as caught:
