@@ -96,14 +96,14 @@ class ModelTable:
                 assert wanted is not None
                 np.testing.assert_allclose(mine.warp.position, wanted.warp.position, atol=0.02)
 
-    def test_keypoints_on_a_line_give_nothing_and_later_the_last_affine(self, bench: Bench) -> None:
+    def test_keypoints_that_are_no_numbers_give_nothing_and_later_the_last_affine(self, bench: Bench) -> None:
         somebody = _somebody(Pose(0, 0, 0), 4)
         ours = DeviceModeller(bench.kernels, Twins(), Kept())  # type: ignore[arg-type]
         pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         good, bad = posed_face(size=90), posed_face(size=90)
         bad.points[:] = np.nan
         settings = Settings(Mode.SWAP)
-        layers = [[Layer(face, somebody.views[0])] for face in (bad, good, bad)]
+        layers = [[Layer(face, view) for view in somebody.views] for face in (bad, good, bad)]
         before, first, after = (
             ours.model(layer, frame_of(pixels, number), settings)[0] for number, layer in enumerate(layers)
         )

@@ -175,7 +175,7 @@ class DeviceModeller(Modeller):
         told = self._told.here[place].copy()
         affine = told[:8].reshape(2, 4)
         if not np.isfinite(affine).all():
-            del self._known[layer.face.id]  # nothing of it was ever known
+            self._known.pop(layer.face.id, None)  # nothing of it was ever known
             return None
         mesh, source = face_mesh(), self._view(layer.view)[2]
         vertices = self._drawn.item(place)

@@ -30,8 +30,7 @@ class Canvas:
     """Draws one frame at a time; made, used and released on the thread whose context is current.
 
     Args:
-        split: gets the time of the parts "upload", "warp", "compose" and "readback". Each waits until OpenGL, which
-            otherwise works behind, has done it: in software that costs nothing, for the readback waits for all of it.
+        split: gets the time of the parts "upload", "warp", "compose" and "readback", see `Transfer.settle`.
         transfer: how pictures come in and go out; the canvas releases it.
 
     Attributes:
@@ -218,7 +217,7 @@ class Canvas:
         """Count what is drawn within for a part of the stage."""
         with self._split.part(name):
             yield
-            GL.glFinish()
+            self.transfer.settle()
 
     def _rectangle(self, position: Floats) -> gl.Rectangle | None:
         """Smallest whole-pixel rectangle in the frame around (V, 3) vertices; None where nothing is inside."""

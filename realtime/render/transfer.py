@@ -30,6 +30,11 @@ class Transfer(ABC):
     def fetch(self, target: gl.Target) -> Pixels:
         """(H, W, 3) uint8 RGB: the colours of a target, in memory of its own."""
 
+    def settle(self) -> None:
+        """At the end of each part of the drawing: wait until OpenGL has done it, so that the host's clock tells what it
+        took. In software that costs nothing, for the next fetch waits for all of it."""
+        GL.glFinish()
+
     def forget(self) -> None:  # noqa: B027  the host remembers nothing
         """Let go of the textures and targets it was given, which are about to be released."""
 
