@@ -1,6 +1,6 @@
 """The torch runtime: an .onnx file's operators as torch's, on an NVIDIA GPU as one CUDA graph per batch size.
 
-For machines with torch and a GPU; numbers are float32 throughout.
+For machines with torch and a GPU.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from engines.runtime.base import (
     Work,
 )
 from engines.runtime.folding import fold_constants
+from engines.runtime.half import halve
 from engines.runtime.torch_operators import Program
 
 WARM_UP_RUNS = 3
@@ -53,14 +54,21 @@ class _Bound:
 
 
 class TorchEngine(DeviceEngine):
-    """A network by torch; on a GPU one CUDA graph per batch size and thread."""
+    """A network by torch; on a GPU one CUDA graph per batch size and thread, convolutions in float16 (see
+    `engines.runtime.half`) with channels last.
+
+    Args:
+        device: "cuda", or "cpu" for tests of this runtime.
+        half: whether convolutions compute in float16; None: on a GPU.
+    """
 
     runtime = f"torch {torch.__version__}"
-    precision = "float32"
+    precision = "float16"
 
-    def __init__(self, *arguments: Any, device: str = "cuda", **options: Any) -> None:
-        """As `Engine`; `device` is "cuda", or "cpu" for tests of this runtime."""
+    def __init__(self, *arguments: Any, device: str = "cuda", half: bool | None = None, **options: Any) -> None:
         self._device = torch.device(device)
+        self._half = self._on_gpu if half is None else half
+        self.precision = "float16" if self._half else "float32"
         super().__init__(*arguments, **options)
 
     def _opened(self) -> Spec:
@@ -148,7 +156,9 @@ class TorchEngine(DeviceEngine):
 
     def _program(self, batch: int) -> Program:
         if batch not in self._programs:
-            self._programs[batch] = Program(self._name, fold_constants(self._model, batch), self._device)
+            model = fold_constants(self._model, batch)
+            model = halve(model) if self._half else model
+            self._programs[batch] = Program(self._name, model, self._device, channels_last=self._half)
         return self._programs[batch]
 
     def _bound(self, batch: int) -> _Bound:

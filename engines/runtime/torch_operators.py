@@ -23,15 +23,20 @@ class Program:
         name: of the network, for errors.
         model: see `fold_constants`.
         device: the torch.device that computes.
+        channels_last: convolutions keep the channels of a pixel beside each other, as tensor cores want them.
 
     Raises:
         EngineError: the graph has an operator that is not in `OPERATIONS`, or a kind of it that is not.
     """
 
-    def __init__(self, name: str, model: ModelProto, device: Any) -> None:
+    def __init__(self, name: str, model: ModelProto, device: Any, channels_last: bool = False) -> None:
         graph = model.graph
         numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self._constants = {key: torch.from_numpy(value.copy()).to(device) for key, value in numbers.items()}
+        for node in graph.node if channels_last else ():
+            if node.op_type == "Conv" and node.input[1] in numbers:  # what it gives is laid out as its weight is
+                weight = self._constants[node.input[1]]
+                self._constants[node.input[1]] = weight.contiguous(memory_format=torch.channels_last)
         self._inputs = [value.name for value in graph.input]
         self._outputs = [value.name for value in graph.output]
         self._steps: list[tuple[Operation, list[str], str]] = []

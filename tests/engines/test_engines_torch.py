@@ -228,3 +228,16 @@ def test_what_torch_has_to_say_is_one_sentence(engine: TorchEngine, monkeypatch:
     ) as caught:
         engine.launch(1)
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["repair_128", "occlusion"])
+def test_half_precision_with_channels_last_is_near(name: str) -> None:
+    """As on a GPU, on torch's CPU device."""
+    path = engines.WEIGHTS / f"{name}.onnx"
+    near, exact = (TorchEngine(name, path, device="cpu", half=half) for half in (True, False))
+    assert (near.precision, exact.precision) == ("float16", "float32")
+    with np.load(path.with_suffix(".check.npz")) as stored:
+        inputs = [stored["in_0"][:1]]
+    (ours,), (theirs,) = near(*inputs), exact(*inputs)
+    assert np.abs(ours - theirs).max() < 2e-2 * np.abs(theirs).max()
+    assert np.abs(ours - theirs).max() > 0, "it is another precision"

@@ -13,6 +13,8 @@ from engines.runtime.torch import TorchEngine
 
 torch = pytest.importorskip("torch", reason="the GPU tests need torch")
 
+# of the largest value: float16 in the convolutions, and a heat-map's highest cell may be the next one
+TOLERANCE = 2e-2
 NAMES = sorted(path.stem for path in engines.WEIGHTS.glob("*.onnx"))
 
 
@@ -35,7 +37,7 @@ def test_deployed_networks_give_their_stored_answers(name: str) -> None:
     inputs, answers = stored(name)
     for _ in range(2):  # the second time from the same graph
         for output, answer in zip(engine(*inputs), answers, strict=True):
-            np.testing.assert_allclose(output, answer, atol=1e-3 * np.abs(answer).max())
+            np.testing.assert_allclose(output, answer, atol=TOLERANCE * np.abs(answer).max())
     assert torch.cuda.get_device_name() in engine.runtime
 
 
@@ -49,7 +51,7 @@ def test_every_batch_size_gives_each_item_its_answer(name: str) -> None:
         items = [np.resize(array, (batch, *array.shape[1:])) for array in inputs]
         for output, answer in zip(engine(*items), answers, strict=True):
             wanted = np.resize(answer, (batch, *answer.shape[1:]))
-            np.testing.assert_allclose(output, wanted, atol=1e-3 * np.abs(answer).max())
+            np.testing.assert_allclose(output, wanted, atol=TOLERANCE * np.abs(answer).max())
 
 
 @pytest.mark.parametrize("own_stream", [False, True])
@@ -64,7 +66,7 @@ def test_buffers_are_used_in_place(own_stream: bool) -> None:
         engine.run(stream)
         if stream is not None:
             stream.synchronize()
-        np.testing.assert_allclose(buffers.outputs[0], answer[item : item + 1], atol=1e-3 * np.abs(answer).max())
+        np.testing.assert_allclose(buffers.outputs[0], answer[item : item + 1], atol=TOLERANCE * np.abs(answer).max())
     assert engine.bind(1) is buffers
 
 
@@ -76,7 +78,9 @@ def test_threads_have_graphs_of_their_own() -> None:
     def work(batch: int) -> None:
         items = [array[:batch] for array in inputs]
         outputs = [engine(*items)[0] for _ in range(100)]
-        wrong.extend(batch for output in outputs if np.abs(output - answer[:batch]).max() > 1e-3 * np.abs(answer).max())
+        wrong.extend(
+            batch for output in outputs if np.abs(output - answer[:batch]).max() > TOLERANCE * np.abs(answer).max()
+        )
 
     threads = [threading.Thread(target=work, args=(batch,)) for batch in (1, 2, 3, 4, 5, 6)]
     for thread in threads:
