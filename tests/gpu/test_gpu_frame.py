@@ -9,6 +9,8 @@ import pytest
 from frame_table import FrameTable
 from picture_table import PictureTable
 
+from engines.errors import EngineError
+from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
 from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
@@ -43,7 +45,10 @@ def test_the_analysis_sees_what_the_cpu_sees(
     if runtime == "torch" and not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     if runtime == "tensorrt":
-        pytest.importorskip("tensorrt", reason="TensorRT is not installed")
+        try:
+            library()
+        except EngineError as error:
+            pytest.skip(str(error))
     monkeypatch.setenv("FACET_CACHE", str(tmp_path))
     FRAME.build()
     with Demo() as demo:
