@@ -61,7 +61,7 @@ def run(options: Options, stop: threading.Event) -> int:
         # photos are measured while the window opens
         drawing = pool.submit(_render_options, options, plan, analyser, source)
         repair = _open_repair(options, source, backend)
-        figures = partial(_figures, meter, repair)
+        figures = partial(_figures, meter, analyser.runtime, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
         renderer = Renderer(drawing.result(), repair, backend.transfer, backend.modeller)
         say(_summary(plan, source, sinks, analyser))
@@ -148,9 +148,9 @@ def _open_repair(options: Options, source: Source, backend: Backend) -> Repair:
     )
 
 
-def _figures(meter: Meter, repair: Repair) -> list[str]:
+def _figures(meter: Meter, runtime: str, repair: Repair) -> list[str]:
     """For the window's corner."""
-    return [*meter.read().lines(), *repair.status.lines()]
+    return [*meter.read().lines(), runtime, *repair.status.lines()]
 
 
 def _render_options(options: Options, plan: Plan, analyser: Analyser, source: Source) -> RenderOptions:

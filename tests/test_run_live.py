@@ -16,10 +16,15 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime import program
 from realtime.controls import Mode, Settings
 from realtime.errors import InputError
 from realtime.options import parse
 from realtime.plan import make_plan
+from realtime.repair.networks import RepairOptions
+from realtime.repair.pace import Level
+from realtime.repair.stage import Repair
+from realtime.timing import Meter
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -188,3 +193,8 @@ def test_a_signal_at_any_moment_ends_cleanly(number: signal.Signals, delay_s: fl
     assert "frames in" in output
     if (tmp_path / "out.mp4").exists():
         assert frames_of(tmp_path / "out.mp4") > 0
+
+
+def test_the_windows_corner_says_what_computes() -> None:
+    repair = Repair(RepairOptions(Level.OFF))
+    assert "openvino 1.2 cpu" in program._figures(Meter(), "openvino 1.2 cpu", repair)
