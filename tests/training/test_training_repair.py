@@ -23,6 +23,7 @@ from training.export import load_weights
 from training.recipes import repair
 from training.repair_damage import Damage, Layers, Stretch
 from training.repair_pairs import MARGIN, Amount, Studio, Tiles, draw
+from training.repair_sizes import resized
 from training.repair_table import Case, figures, seam_energy
 from training.run import Optimisation, RunOptions, fit
 
@@ -412,3 +413,31 @@ class TestShipped:
         outside = np.broadcast_to(tile[:, 4:] == 0, found.shape)
         assert outside.mean() > 0.2
         assert np.array_equal(found[outside], tile[:, :3][outside])
+
+
+class TestSizes:
+    @pytest.mark.parametrize("width", [8, 12])
+    def test_a_wider_network_gives_the_same_pictures(self, rng: np.random.Generator, width: int) -> None:
+        tile = torch.from_numpy(rng.random((2, 5, 64, 64), np.float32))
+        net = trained(8)
+        with torch.no_grad():
+            torch.testing.assert_close(resized(net, width)(tile), net(tile), rtol=0, atol=1e-5)
+
+    def test_a_narrower_one_keeps_what_weighs_most(self, rng: np.random.Generator) -> None:
+        """Channels that do nothing go first: without them the pictures are the same."""
+        tile = torch.from_numpy(rng.random((2, 5, 64, 64), np.float32))
+        net = trained(6)
+        padded = resized(net, 8)
+        with torch.no_grad():
+            for name, weights in padded.named_parameters():
+                weights[len(net.get_parameter(name)) :] = 0
+            torch.testing.assert_close(resized(padded, 6)(tile), net(tile), rtol=0, atol=1e-5)
+            assert resized(padded, 4).width == 4
+
+    def test_new_channels_can_learn(self) -> None:
+        """Nothing listens to them at first, but what listens has a gradient."""
+        wide = resized(trained(6), 8)
+        wide(torch.rand(1, 5, 64, 64)).sum().backward()
+        gradient = wide.decode2[0].weight.grad
+        assert gradient is not None
+        assert gradient[:, 6:].abs().sum() > 0

@@ -4,7 +4,8 @@
 * `python -m training repair [--minutes 45] [--resume]` trains, exports and measures,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network on held-out people,
-* `--curve --steps 500` trains every size of `WIDTHS` alike and compares them; nothing is exported.
+* `--curve --steps 300` trains every size of `WIDTHS` alike, from the exported network made narrower or wider, and
+  compares them; nothing is exported.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from training.export import export, load_weights
 from training.repair_curve import curve
 from training.repair_damage import Damage, Layers
 from training.repair_pairs import HELD_OUT, TRAINING, Studio, Tiles, draw
+from training.repair_sizes import resized
 from training.repair_table import report, sheet
 from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, has_checkpoint, prepare, torch_device
 
@@ -194,16 +196,19 @@ def train(config: Config) -> None:
     if config.draw:
         return _draw(config)
     held_out = Tiles.load(config.tiles / f"held_out_{BASE}")
+    prepare(config.run)
     if config.curve:
         shipped = load_weights(Repair(WIDTH), engines.WEIGHTS / f"repair_{BASE}.onnx")
-        alike = {str(width): _trained(config, f"repair_curve_{width}", width, held_out) for width in WIDTHS}
+        alike = {
+            str(width): _trained(config, f"repair_curve_{width}", resized(shipped, width), held_out) for width in WIDTHS
+        }
         return curve({**alike, f"{WIDTH}, as shipped": shipped}, held_out)
     if config.evaluate:
         return report(_exported(config))
     if config.export:
-        generator = averaged(NAME, players(WIDTH), config.run.runs).generator
+        generator = averaged(NAME, players(Repair(WIDTH)), config.run.runs).generator
     else:
-        generator = _trained(config, NAME, WIDTH, held_out)
+        generator = _trained(config, NAME, Repair(WIDTH), held_out)
     for size in SIZES:
         module = Repair(WIDTH, size // BASE)
         module.load_state_dict(generator.state_dict())
@@ -212,16 +217,15 @@ def train(config: Config) -> None:
     return report({f"{BASE} px": (generator, held_out)})
 
 
-def _trained(config: Config, name: str, width: int, held_out: Tiles) -> Repair:
-    """The generator of a run, which is continued where that is asked for and possible."""
+def _trained(config: Config, name: str, start: Repair, held_out: Tiles) -> Repair:
+    """A run's generator, taught from where it stands; the run is continued where that is asked for and possible."""
     resume = config.run.resume and (not config.curve or has_checkpoint(config.run.runs / name))
     options = replace(config.run, resume=resume)
-    prepare(options)
     features, samples = losses.Features(), Samples(config, Tiles.load(config.tiles / f"training_{BASE}"))
     features.to(torch_device(options.device))
     return fit(
         name,
-        players(width),
+        players(start),
         samples,
         lambda model, batch: loss(model, batch, features, config.weights),
         options,
@@ -239,9 +243,9 @@ def _exported(config: Config) -> dict[str, tuple[Engine | nn.Module, Tiles]]:
     return named | {f"{SIZES[-1]} px, looked at in full": (in_full, tiles[SIZES[-1]])}
 
 
-def players(width: int) -> Duel:
-    """Freshly initialised generator and critic."""
-    return Duel(Repair(width), PatchCritic(width=24, strided=2, normalised=False))
+def players(generator: Repair) -> Duel:
+    """A generator and a freshly initialised critic."""
+    return Duel(generator, PatchCritic(width=24, strided=2, normalised=False))
 
 
 def _draw(config: Config) -> None:
