@@ -56,27 +56,29 @@ def make_plan(options: Options, has_display: bool) -> Plan:
     _check(options)
     source = chosen(options.source.source)
     sinks = options.output.sink or (("window",) if has_display else (str(HEADLESS_CLIP),))
-    # What is only shown goes at its own speed (pictures and the demo on and on), what is recorded as fast as it can.
+    # What is only shown goes at its own speed (pictures and the demo on and on), what is recorded as fast as it can. A
+    # picture that is to last some seconds does so wherever it goes.
     shown = all(sink.partition(":")[0] in _SHOWING for sink in sinks)
+    still, demo = is_image(Path(source)), source == "demo"
     source_options = SourceOptions(
         width=options.source.width,
         height=options.source.height,
         rate=options.source.rate,
-        loop=shown and (source == "demo" or is_image(Path(source))),
+        loop=(shown and (still or demo)) or (still and options.source.seconds is not None),
         paced=shown,
         lost_after=options.source.lost_after,
         limit_s=options.source.seconds,
         calibration=options.source.calibration,
         save_kinect=options.source.save_kinect,
     )
-    settings = _settings(options, demo=source == "demo")
-    headless_demo = source == "demo" and not options.output.sink and not has_display
+    settings = _settings(options, demo=demo)
+    headless_demo = demo and not options.output.sink and not has_display
     return Plan(
         source,
         source_options,
         settings,
         sinks,
-        take_turns=source == "demo" and not options.face.face,
+        take_turns=demo and not options.face.face,
         sheet=HEADLESS_CLIP.with_name("facet_sheet.png") if headless_demo else None,
         max_faces=options.face.max_faces or (_MONITOR_FACES if settings.mode is Mode.MONITOR else 1),
         monitor=_monitor_options(options.monitor),

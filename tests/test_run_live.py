@@ -101,6 +101,20 @@ def test_defaults(arguments: str, display: bool, sinks: tuple[str, ...], setting
     assert (plan.sheet is not None) == (plan.source == "demo" and not display)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        ("--source a.jpg --sink window", True),
+        ("--source a.jpg --sink b.mp4", False),
+        ("--source a.jpg --sink b.mp4 --seconds 6", True),
+        ("--source a.mp4 --sink b.mp4 --seconds 6", False),
+        ("--source demo --sink b.mp4 --seconds 6", False),
+    ],
+)
+def test_a_picture_lasts_while_it_is_shown_or_as_long_as_asked(arguments: str, again: bool) -> None:
+    assert make_plan(parse(arguments.split()), True).source_options.loop == again
+
+
 @pytest.mark.parametrize("arguments", ["--max-faces 9", "--max-faces 0", "--threads 0", "--seconds -1", "--rate 0"])
 def test_numbers_out_of_range_are_refused(arguments: str) -> None:
     with pytest.raises(InputError, match=arguments.split()[0]):

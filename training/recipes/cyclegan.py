@@ -5,7 +5,7 @@
     python -m training cyclegan --use swap --sheet           what it does to pictures of other people, as a PNG
     python -m training cyclegan --use pose --sheet           and there, turned on to other poses
     python -m training cyclegan --use pose --photo me.jpg    repair a photo, to be turned on to any pose:
-    python run_live.py --source out/me_pose.png --loop --mode rotate --sweep
+    python run_live.py --source out/me_pose.png --mode rotate --sweep
 
 The defaults are the publication's: Adam 2e-4 with 0.5 and 0.999 at a constant rate, batches of 16, 80x80 pixels, cycle
 weight 10, no identity term, no pool of older pictures. A step of the full width is for a GPU. On
