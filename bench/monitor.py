@@ -32,6 +32,7 @@ from realtime.sinks.null import NullSink
 from realtime.sources import Limited, Memory, Paced, VideoFile
 from training import data
 from training.ict import IctFaces
+from training.marks import marks
 
 SIZE = (640, 480)
 _ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +60,7 @@ def run(options: Options) -> None:
     """Measure, print the tables, and the JSON line where wanted."""
     console = Console(width=110)
     networks = Networks.load(1)
-    ict = IctFaces(data.ict_face())
+    ict = IctFaces(data.ict_face(), marks())
     pose = rendered(networks, options.heads) | made_up(networks, ict, options.keypoints)
     shape = [round(float(angle), 2) for angle in shape_alone(ict, options.keypoints)]
     figures: dict[str, Any] = {"pose": {name: errors.figures() for name, errors in pose.items()}, "shape_deg": shape}

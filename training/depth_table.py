@@ -18,6 +18,7 @@ from realtime.geometry.topology import INNER, LANDMARKS, OUTER_EYE_CORNERS, eye_
 from training import data, pairs
 from training.ict import IctFaces, ViewRanges, random_views, seen
 from training.ict_fit import IctFit
+from training.marks import marks
 
 ICT_FACES = 2000
 ICT_SEED = 987_654_321  # identities that training's seeds do not draw
@@ -157,7 +158,7 @@ def depth_table(network: Lift) -> Table:
 def ict_truth(contour: float) -> Truth:
     """Random synthetic faces of new identities; `contour` is the share whose jaw points are on the visible contour."""
     rng = np.random.default_rng(ICT_SEED)
-    faces = IctFaces(data.ict_face())
+    faces = IctFaces(data.ict_face(), marks())
     shapes = faces.shapes(faces.random_identity(ICT_FACES, rng), faces.random_expression(ICT_FACES, rng))
     view = seen(shapes, *random_views(ICT_FACES, ViewRanges(), rng), contour=rng.random(ICT_FACES) < contour)
     return _truth(f"ICT {'contour' if contour else 'jaw line'}", view[:, :LANDMARKS])

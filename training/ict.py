@@ -41,14 +41,18 @@ class IctFaces:
         blinks: numbers of the expressions that close the eyes.
     """
 
-    def __init__(self, model: ShapeModel) -> None:
-        """Take what is needed of `training.data.ict_face()`."""
+    def __init__(self, model: ShapeModel, marks: np.ndarray | None = None) -> None:
+        """Take what is needed of `training.data.ict_face()`; landmarks move by `training.marks.marks()`, if given."""
         strips = cheek_strips(model.neutral, model.landmarks[JAW])
         kept = np.concatenate([model.landmarks, FOREHEAD_VERTICES, strips.ravel()])
         neutral = model.neutral[kept]
         left, right = OUTER_EYE_CORNERS
         unit = np.linalg.norm(neutral[left] - neutral[right])
-        self._neutral = (neutral - neutral[:LANDMARKS].mean(axis=0)) / unit
+        neutral = neutral / unit
+        if marks is not None:
+            neutral[:LANDMARKS] += marks
+            neutral[KEYPOINTS:] += np.repeat(marks[JAW], STRIP, axis=0)
+        self._neutral = (neutral - neutral[:LANDMARKS].mean(axis=0)).astype(np.float32)
         self._identity = _basis(model.identity[:, kept] / unit)
         self._expression = _basis(model.expression[:, kept] / unit)
         self._close, self._open = map(model.expression_names.index, ("mouthClose", "jawOpen"))

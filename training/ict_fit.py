@@ -30,6 +30,7 @@ class Fitted:
         rotation: (N, 3, 3).
         scale: (N,) units of the landmarks to an eye distance of the mean face.
         shift: (N, 2) in the landmarks' unit.
+        points: (N, 68, 2) where that puts the landmarks, in their unit.
         depth: (N, 68) of the matched landmarks, mean 0, in the landmarks' unit; smaller = nearer.
     """
 
@@ -37,6 +38,7 @@ class Fitted:
     rotation: np.ndarray
     scale: np.ndarray
     shift: np.ndarray
+    points: np.ndarray
     depth: np.ndarray
 
 
@@ -67,8 +69,9 @@ class IctFit:
             weights = self._coefficients(vertices, points, rotation, scale, shift)
             shapes = self._mean + (weights @ self._basis.reshape(len(self._basis), -1)).reshape(shapes.shape)
         turned = np.take_along_axis(shapes @ rotation.swapaxes(1, 2), vertices[..., None], axis=1)
-        depth = scale[:, None] * turned[..., 2]
-        return Fitted(weights, rotation, scale, shift, depth - depth.mean(axis=1, keepdims=True))
+        turned = scale[:, None, None] * turned
+        depth = turned[..., 2] - turned[..., 2].mean(axis=1, keepdims=True)
+        return Fitted(weights, rotation, scale, shift, turned[..., :2] + shift[:, None], depth)
 
     def _pose(
         self, shapes: np.ndarray, vertices: np.ndarray, points: np.ndarray

@@ -30,7 +30,7 @@ class Rap3df:
         depth: (N, 149, 119) float32 mm, 0 = missing.
         infrared: (N, 149, 119) uint8.
         person: (N,) str, year and code.
-        mesh: (N, 468, 2) float32 pixels of the tracked mesh.
+        mesh: (N, 468, 3) float32 pixels of the tracked mesh, z too (a model's guess), smaller = nearer.
         held_out: (N,) bool, for measuring only.
     """
 
@@ -48,11 +48,11 @@ class Rap3df:
 
     def anchor(self, index: int) -> np.ndarray:
         """(2,) pixels, as `realtime.geometry.depth_code.anchor`."""
-        return np.asarray(self.mesh[index, CORNERS].mean(axis=0))
+        return np.asarray(self.mesh[index, CORNERS, :2].mean(axis=0))
 
     def face(self, index: int) -> np.ndarray:
         """(149, 119) bool: inside the mesh's outline, depth known and near that of the face."""
-        outline = cv2.convexHull(np.rint(self.mesh[index]).astype(np.int32))
+        outline = cv2.convexHull(np.rint(self.mesh[index, :, :2]).astype(np.int32))
         inside = cv2.fillConvexPoly(np.zeros(self.depth.shape[1:], np.uint8), outline, 1) > 0
         known = inside & (self.depth[index] > 0)
         if not known.any():
@@ -76,7 +76,7 @@ def read() -> Rap3df:
         meshes = data.mesh_points(f"rap3df_{year}")
         rows = np.array(sorted(meshes))
         people = np.array([f"{year} {person}" for person in arrays["person"][rows]])
-        mesh = np.stack([meshes[row][:, :2] for row in rows])
+        mesh = np.stack([meshes[row] for row in rows])
         parts.append((arrays["rgb"][rows], millimetres(arrays["depth_code"][rows]), arrays["ir"][rows], people, mesh))
     rgb, depth, infrared, person, mesh = (np.concatenate(column) for column in zip(*parts, strict=True))
     apart = np.unique(person)[2::5]

@@ -29,6 +29,7 @@ from training.export import export
 from training.ict import IctFaces, ViewRanges, random_views, rotations, seen
 from training.ict_fit import IctFit
 from training.lstsq import metric_errors, residual
+from training.marks import marks
 
 NAME = "depthnet"
 
@@ -69,7 +70,7 @@ class Batches:
     def __init__(self, config: Config, landmarks: np.ndarray) -> None:
         """Fit depths to the real faces' landmarks (N, 68, 2), in pixels."""
         self._config = config
-        self._faces = IctFaces(data.ict_face())
+        self._faces = IctFaces(data.ict_face(), marks())
         real = boxed(landmarks)
         self._real = np.concatenate([real, IctFit(self._faces).depth(real)[..., None]], axis=-1).astype(np.float32)
 

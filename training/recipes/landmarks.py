@@ -1,6 +1,6 @@
 """The live landmark network: 81 points of a 112-pixel grey crop, trained on hand-made and pseudo-labels.
 
-* `python -m training landmarks [--minutes 90] [--resume]` trains, exports and measures,
+* `python -m training landmarks [--minutes 90] [--resume] [--teacher ONNX] [--stock DIR]` trains, exports and measures,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network and its peer.
 """
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import cv2
@@ -26,8 +27,12 @@ from training.augment import degraded, jittered_crop, mirrored, misplaced_crop, 
 from training.export import export
 from training.landmark_errors import confidence_target, report
 from training.lean import LEAN, leaning
+from training.marks import marks
+from training.opinions import SecondOpinions
 from training.profiles import Turner
 from training.run import Batch, Optimisation, RunOptions, Tensors, averaged, fit, prepare
+from training.synthetic.stock import Stock
+from training.unmarked_faces import faces_rap3df, faces_rendered
 
 HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
 UNSPOILT = 0.35  # share of the faces that stay as the photographer took them
@@ -49,6 +54,13 @@ class Config:
     evaluate: bool = False
     """Only measure the exported network on the held-out people."""
     learning_rate: float = 3e-3
+    average: float = 0.999
+    """Share of the weights' running average kept at each step: less for a short run."""
+    teacher: Annotated[Path | None, tyro.conf.arg(metavar="ONNX")] = None
+    """Move the labels towards what this exported landmark network and others see; asked once, some minutes. With it
+    RAP3DF's faces are learned from, too, in colour and infrared."""
+    stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Rendered faces drawn before (`python -m training synthetic --stock 12000`), mixed in."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,28 @@ class Share:
         return self.faces.grey(index), self.faces.points[index]
 
 
+def shares(config: Config) -> list[Share]:
+    """What is drawn from. All labels lean to neither side: mirrored pictures would lean the other way."""
+    hand, coarse, press, clips = (
+        leaning(faces) for faces in (data.faces_300w(), data.faces_ytf(), data.faces_muxspace(), data.faces_video())
+    )
+    more: list[Share] = []
+    if config.teacher:
+        second = SecondOpinions(config.teacher, config.run.runs / "landmarks")
+        hand, coarse, press, clips = (second.blended(faces) for faces in (hand, coarse, press, clips))
+        more.append(Share(faces_rap3df(second.mesh_map), 0.03, 0.5, 0.3))
+    if config.stock:
+        more.append(Share(faces_rendered(Stock.open(config.stock), marks()), 0.10, 0.8, 0.4))
+    return [
+        Share(hand, 0.42, 1.0, 1.0),
+        Share(hand, 0.07, 0.8, 0.4, Turner(hand)),
+        Share(coarse, 0.08, *((0.8, 0.6) if config.teacher else (0.6, 0.3))),
+        Share(press, 0.45, 0.8, 0.6),
+        Share(clips, 0.06, 0.8, 0.6),
+        *more,
+    ]
+
+
 def point_weights() -> np.ndarray:
     """(81,) float32: lids and lips move most and are looked at most; the hairline is a model's guess."""
     weights = np.ones(KEYPOINTS, np.float32)
@@ -82,22 +116,14 @@ class Samples:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # mirrored pictures lean the other way: first the labels lean to neither side, in the crops all as HELEN's do
-        hand, coarse = leaning(data.faces_300w()), leaning(data.faces_ytf())
-        pseudo = [leaning(data.faces_muxspace()), leaning(data.faces_video())]
-        self._shares = [
-            Share(hand, 0.48, 1.0, 1.0),
-            Share(hand, 0.07, 0.8, 0.4, Turner(hand)),
-            Share(coarse, 0.06, 0.6, 0.3),
-            Share(pseudo[0], 0.33, 0.8, 0.6),
-            Share(pseudo[1], 0.06, 0.8, 0.6),
-        ]
+        self._shares = shares(config)
         self._rows = [share.faces.training() for share in self._shares]
-        self._chances = np.array([share.chance for share in self._shares])
+        chances = np.array([share.chance for share in self._shares])
+        self._chances = chances / chances.sum()
         self._weights = point_weights()
         # decoded once, in the process that uses them
         self._pictures: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._backgrounds = data.Backgrounds([coarse, pseudo[1]])
+        self._backgrounds = data.Backgrounds([data.faces_ytf(), data.faces_video()])
 
     def __call__(self, number: int) -> Batch:
         rng = np.random.default_rng([self._config.run.seed, number])
@@ -209,7 +235,7 @@ def train(config: Config) -> None:
             model = averaged("landmarks", Recombinator(), config.run.runs)
         else:
             prepare(config.run)
-            optimisation = Optimisation(learning_rate=config.learning_rate)
+            optimisation = Optimisation(learning_rate=config.learning_rate, average=config.average)
             model = fit("landmarks", Recombinator(), Samples(config), loss, config.run, optimisation)
         outputs = ("points", "confidence", "face")
         export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, outputs, bfloat16=True)
