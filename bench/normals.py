@@ -46,6 +46,8 @@ class Options:
     """Pixels of a crop's side."""
     width: float = 0.25
     """Share of the full channels that the trained cross-modal network has (facial_normals --width)."""
+    trained_size: int = 96
+    """Pixels of a crop that it sees: those that it was trained at (facial_normals --size)."""
     runs: Path = Path("runs")
     """Where checkpoints of networks that are not deployed are looked for."""
     sheet: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
@@ -90,8 +92,8 @@ def _networks(options: Options) -> dict[str, tuple[str, evaluation.Method | None
     there, source = ready("facial_normals", PictureToNormals(full), full.eval(), options.runs)
     pupil = Pupil(LiveNormals(), None).eval()
     live_there, live_source = ready("facial_normals_live", pupil.live, pupil, options.runs)
-    on = evaluation.of_network(lambda x: full.normals(x / 255))
-    off = evaluation.of_network(lambda x: full.normals(x / 255, skips=False))
+    on = evaluation.of_network(lambda x: full.normals(x / 255), options.trained_size)
+    off = evaluation.of_network(lambda x: full.normals(x / 255, skips=False), options.trained_size)
     return {
         "cross-modal, skips on": (source, on if there else None),
         "cross-modal, skips off": (source, off if there else None),
