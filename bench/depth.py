@@ -50,7 +50,7 @@ from training.weights import UNTRAINED, ready
 
 GOAL_MM = 9.0
 SYNTHETIC = "synthetic, held-out people"
-SHEET_ROWS = 6
+SHEET_ROWS = 4
 ORIGINAL_STEP = 10  # every 10th frame of Biwi or Pandora is measured
 DELTA_NAMES = ("1/4", "1/3", "1/2", "1", "2", "3")
 ROWS = {

@@ -16,7 +16,7 @@ from training.facial_depth.samples import Sample as DepthSample
 from training.facial_normals import evaluation as normals
 from training.facial_normals.samples import Sample as NormalsSample
 
-CELL = 150  # pixels
+CELL = 108  # pixels
 _LIGHT = np.array([-0.5, 0.5, 0.7]) / np.linalg.norm([-0.5, 0.5, 0.7])
 
 

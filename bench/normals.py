@@ -32,7 +32,7 @@ from training.recipes.facial_normals import Pupil
 from training.weights import ready
 
 SYNTHETIC = "synthetic, held-out people"
-SHEET_ROWS = 6
+SHEET_ROWS = 4
 Figures = dict[str, float | str]
 
 

@@ -1,7 +1,7 @@
 """Networks to measure: the shipped ones, else what a training run has reached so far.
 
-Those that the program runs lie in engines/weights. Those that are only measured, the publications' own, lie in
-training/measured, so that the benches print their rows anywhere.
+Those that the program runs lie in engines/weights. Those that are only measured, the publications' own, are exported to
+training/measured, so that the benches print their rows anywhere once they are worth a file.
 """
 
 from __future__ import annotations
