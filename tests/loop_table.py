@@ -21,30 +21,26 @@ from realtime.repair.pace import Level
 from realtime.repair.stage import Repair
 from realtime.sources.demo import portraits
 
-SIZE = (640, 360)
 
-
-def swaying(count: int) -> Iterator[Frame]:
+def swaying(count: int, size: tuple[int, int] = (640, 360)) -> Iterator[Frame]:
     """A portrait that drifts, grows and tilts."""
     portrait = portraits()[0]
-    factor = 1.1 * SIZE[1] / portrait.shape[0]
+    factor = 1.1 * size[1] / portrait.shape[0]
     for index in range(count):
         turn = cv2.getRotationMatrix2D((256, 256), 3 * np.sin(index / 3), factor * (1 + 0.004 * np.sin(index / 7)))
-        turn[:, 2] += [60 + 20 * np.sin(index / 9), -40]
-        pixels = np.asarray(cv2.warpAffine(portrait, turn, SIZE, borderValue=(90, 90, 90)), np.uint8)
+        turn[:, 2] += [size[0] / 2 - 256 + 20 * np.sin(index / 9), size[1] / 2 - 256 + 20]
+        pixels = np.asarray(cv2.warpAffine(portrait, turn, size, borderValue=(90, 90, 90)), np.uint8)
         yield Frame(np.ascontiguousarray(pixels), index, index / 30, 0.0)
 
 
-def swapped(backend: Backend, device: str, count: int) -> list[Pixels]:
-    """Frames with another face, repaired."""
+def swapped(backend: Backend, device: str, frames: list[Frame]) -> list[Pixels]:
+    """Them with another face, repaired."""
     repair = Repair(RepairOptions(Level.FAST, threads=1, device=device), mender=backend.mender)
     with open_analyser(AnalysisOptions(threads=1, occlusion=lambda: True), backend) as analyser:
         people = demo_people(analyser)[1:]
         renderer = Renderer(RenderOptions(people), repair, backend.transfer, backend.modeller)
         renderer.open()
-        results = [
-            renderer.draw(frame, analyser.analyse(frame), Settings(Mode.SWAP, repair=True)) for frame in swaying(count)
-        ]
+        results = [renderer.draw(frame, analyser.analyse(frame), Settings(Mode.SWAP, repair=True)) for frame in frames]
         renderer.close()
     assert all(len(result.drawn) == 1 for result in results)
     assert repair.status.running is Level.FAST, repair.status.why
@@ -52,9 +48,9 @@ def swapped(backend: Backend, device: str, count: int) -> list[Pixels]:
 
 
 class LoopTable:
-    """`frames`: how many are drawn. Fixtures: `make_backend`, of a runtime and a kind of chain, and `gpu_runtime`."""
+    """`frames` of `size` are drawn. Fixtures: `make_backend`, of a runtime and a kind of chain, and `gpu_runtime`."""
 
-    frames = 60
+    frames, size = 60, (640, 360)
 
     @pytest.fixture
     def gpu_runtime(self) -> str:
@@ -68,12 +64,13 @@ class LoopTable:
         self, gpu_runtime: str, make_backend: Callable[[str, MakeChain], GpuBackend]
     ) -> None:
         """Swap with repair: to the bit what the same kernels give one by one, and nearly what the processor gives."""
+        frames = list(swaying(self.frames, self.size))
         graphs, steps = (
-            swapped(make_backend(gpu_runtime, chained), gpu_runtime, self.frames) for chained in (Chain, StepByStep)
+            swapped(make_backend(gpu_runtime, chained), gpu_runtime, frames) for chained in (Chain, StepByStep)
         )
         for ours, other in zip(graphs, steps, strict=True):
             np.testing.assert_array_equal(ours, other)
-        for ours, theirs in zip(graphs, swapped(HostBackend("openvino", 1), "openvino", self.frames), strict=True):
+        for ours, theirs in zip(graphs, swapped(HostBackend("openvino", 1), "openvino", frames), strict=True):
             off = np.abs(ours.astype(int) - theirs)
             assert off.mean() < 0.5
             assert np.quantile(off, 0.99) <= 12

@@ -20,4 +20,4 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> GlRuntime:
 @pytest.mark.timeout(300)  # every thread of every kernel takes its turn
 @pytest.mark.usefixtures("torch_on_cpu")
 class TestLoop(LoopTable):
-    frames = 3  # in which faces are found, followed kernel by kernel, and followed by graphs
+    frames, size = 3, (320, 240)  # faces are found, followed kernel by kernel, and followed by graphs
