@@ -202,7 +202,7 @@ def train(config: Config) -> None:
         alike = {
             str(width): _trained(config, f"repair_curve_{width}", resized(shipped, width), held_out) for width in WIDTHS
         }
-        return curve({**alike, f"{WIDTH}, as shipped": shipped}, held_out)
+        return curve({**alike, f"{WIDTH}, as shipped": shipped}, held_out, Path("out") / "repair_curve.png")
     if config.evaluate:
         return report(_exported(config))
     if config.export:
