@@ -14,7 +14,17 @@ from engines.networks.recombinator import GRID, SIZE, STRIDE, Recombinator, loca
 from realtime.geometry.topology import KEYPOINTS
 from training.export import load_weights
 from training.landmark_errors import confidence_target
-from training.recipes.landmarks import HEAT_SIGMA, Config, Samples, gaussian_maps, loss, sketches
+from training.recipes.landmarks import (
+    FACES,
+    HEAT_SIGMA,
+    Config,
+    Judge,
+    Samples,
+    expect_faces,
+    gaussian_maps,
+    loss,
+    sketches,
+)
 from training.run import RunOptions
 
 
@@ -85,6 +95,42 @@ def test_loss_falls_on_one_batch_and_unlabelled_points_do_not_count() -> None:
         last.backward()
         optimiser.step()
     assert last.item() < 0.8 * first.item()
+
+
+def test_scores_learn_while_the_points_stay(rng: np.random.Generator) -> None:
+    torch.manual_seed(0)
+    judge = Judge().train()
+    image = torch.from_numpy(sketches(4))
+    batch = {
+        "image": image,
+        "points": torch.from_numpy(rng.uniform(20, 90, (4, KEYPOINTS, 2)).astype(np.float32)),
+        "weights": torch.ones(4, KEYPOINTS),
+        "face": torch.tensor([1.0, 1, 0, 0]),
+    }
+    with torch.no_grad():
+        points, confidence, face = judge(image)
+    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
+    for _ in range(5):
+        optimiser.zero_grad()
+        loss(judge, batch)["loss"].backward()
+        optimiser.step()
+    with torch.no_grad():
+        still, sure, there = judge(image)
+    assert torch.equal(points, still)
+    assert not torch.allclose(confidence, sure)
+    assert (there - face)[:2].mean() > (there - face)[2:].mean()
+
+
+def test_the_face_score_expects_fewer_faces_than_a_batch_has() -> None:
+    model, config = Judge().eval(), Config()
+    image = torch.from_numpy(sketches(3))
+    with torch.no_grad():
+        before = model(image)[2]
+        expect_faces(model, config)
+        after = model(image)[2]
+    # Bayes: odds change by the ratio of the prior odds
+    trained, wanted = (1 - config.negatives) / config.negatives, FACES / (1 - FACES)
+    torch.testing.assert_close(after / (1 - after), before / (1 - before) * wanted / trained, rtol=1e-3, atol=1e-6)
 
 
 def test_confidence_target_is_one_half_at_three_pixels() -> None:

@@ -1,6 +1,7 @@
 """The live landmark network: 81 points of a 112-pixel grey crop, trained on hand-made and pseudo-labels.
 
 * `python -m training landmarks [--minutes 90] [--resume] [--teacher ONNX] [--stock DIR]` trains, exports and measures,
+* `--scores --start engines/weights/landmarks.onnx --minutes 4` trains its two scores again, against the labels alone,
 * `--export` exports the last checkpoint and measures it,
 * `--evaluate` measures the exported network and its peer.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import cv2
 import numpy as np
@@ -36,6 +37,9 @@ from training.unmarked_faces import faces_rap3df, faces_rendered
 
 HEAT_SIGMA = 3.4  # crop pixels, of the Gaussian the heat-maps are trained towards
 UNSPOILT = 0.35  # share of the faces that stay as the photographer took them
+# Share of faces among the crops the face score is to be right on: a training batch has many more (1 - `negatives`),
+# which would let one thing in thirty pass for a face.
+FACES = 0.25
 OUTSIDE = 2.0  # points further outside the crop than this many pixels are not asked for
 
 
@@ -49,6 +53,9 @@ class Config:
     batch_size: int = 64
     negatives: float = 0.12
     """Share of each batch that shows no face, or one badly out of place."""
+    scores: bool = False
+    """Train the confidence and the face score alone. Second opinions are so near to what the network sees that it grows
+    too sure, learning from them."""
     export: bool = False
     """Only export the last checkpoint."""
     evaluate: bool = False
@@ -206,6 +213,31 @@ def gaussian_maps(points: Tensor) -> Tensor:
     return (chances[:, :, 1, :, None] * chances[:, :, 0, None, :]).flatten(2)
 
 
+class Judge(Recombinator):
+    """The network with its eyes held still: confidence and face score alone learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requires_grad_(False)
+        for part in (self.doubt, self.face):
+            part.requires_grad_(True)
+        self.focus.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+        return self
+
+
+def expect_faces(model: Recombinator, config: Config) -> None:
+    """Moves the face score's bias from the share of faces in a batch to `FACES` (Bayes' rule)."""
+    trained, wanted = (float(np.log(share / (1 - share))) for share in (1 - config.negatives, FACES))
+    with torch.no_grad():
+        model.face.bias += wanted - trained
+
+
 def sketches(count: int) -> np.ndarray:
     """(count, 1, 112, 112) float32 drawn faces: the pictures of the stored reference answers."""
     rng = np.random.default_rng(11)
@@ -231,12 +263,14 @@ def sketches(count: int) -> np.ndarray:
 def train(config: Config) -> None:
     """Runs what the options ask for; see the module's text."""
     if not config.evaluate:
+        name, network = ("landmarks_scores", Judge) if config.scores else ("landmarks", Recombinator)
         if config.export:
-            model = averaged("landmarks", Recombinator(), config.run.runs)
+            model = averaged(name, network(), config.run.runs)
         else:
             prepare(config.run)
             optimisation = Optimisation(learning_rate=config.learning_rate, average=config.average)
-            model = fit("landmarks", Recombinator(), Samples(config), loss, config.run, optimisation)
+            model = fit(name, network(), Samples(config), loss, config.run, optimisation)
+        expect_faces(model, config)
         outputs = ("points", "confidence", "face")
         export(model, engines.WEIGHTS / "landmarks.onnx", {"image": sketches(4)}, outputs, bfloat16=True)
     report(LandmarkNet(engines.load("landmarks", threads=config.run.threads)))
