@@ -77,12 +77,18 @@ def test_rows_of_a_still_scene(photos: list[Photo], meter: Meter) -> None:
     assert tallies[repair.FEATHERED].identity[0] > tallies[repair.UNTOUCHED].identity[0]
 
 
-def test_pictures_drawn_into_are_kept_with_the_picture_they_were_drawn_into(photos: list[Photo], meter: Meter) -> None:
+def test_pictures_are_kept_with_what_they_were_drawn_into_and_whose_photo_they_show(
+    photos: list[Photo], meter: Meter
+) -> None:
     kept = repair_stills.drawn_into([(photo.pixels, photo.face.points) for photo in photos], photos, meter)
-    assert kept[repair.UNTOUCHED].target == [0, 1] and kept[repair.CLONED].target == [0, 0, 1, 1]
-    far = repair_stills.distances(kept, repair_stills.features_of([(p.pixels, p.face.points) for p in photos], meter))
-    assert far[repair.UNTOUCHED][1] is None and far[repair.COMPOSITE][1] is not None
-    assert far[repair.COMPOSITE][1].value == pytest.approx(0, abs=1e-9), "it gains nothing over itself"
+    assert kept[repair.UNTOUCHED].groups == [(0, 0), (1, 0)]
+    assert kept[repair.CLONED].groups == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    real = repair_stills.features_of([(p.pixels, p.face.points) for p in photos], meter)
+    far = repair_stills.distances(kept, real, np.array(["one", "another"]))
+    assert far[repair.UNTOUCHED][1] is None and far[repair.COMPOSITE][1] is None
+    gained = far[repair.CLONED][1]
+    assert gained is not None
+    assert gained.value == pytest.approx(far[repair.CLONED][0].value - far[repair.COMPOSITE][0].value, abs=1e-6)
 
 
 def test_figures_are_relative_to_the_untouched_clip() -> None:
