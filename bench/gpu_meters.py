@@ -112,13 +112,13 @@ class Utilisation:
     """The share of the time in which the GPU did anything at all, as nvidia-smi tells it; samples it while within.
 
     Attributes:
-        percent: what was seen; empty where nobody can tell, which `why` then says.
-        why: what is missing.
+        percent: what was seen; empty where nobody can tell.
+        why: the reason when nothing was seen.
     """
 
     def __init__(self) -> None:
         self.percent: list[int] = []
-        self.why = ""
+        self.why = "over before the first look"
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="utilisation", daemon=True)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from bench import gpu_loop
 from bench.gpu import LoopOptions
 from bench.gpu_loop import loop_tables, measure_loop
+from bench.gpu_meters import Utilisation
 from engines.runtime import cuda
 from realtime.controls import Mode
 from realtime.gpu.kernels import Kernels
@@ -57,3 +58,9 @@ def test_both_ways_are_measured(torch_on_cpu: None, monkeypatch: pytest.MonkeyPa
     assert "MB down a frame" in text
     assert "CUDA events, ms" in text
     assert Kernels.watch.__name__ == "watch", "the clock is gone afterwards"
+
+
+def test_a_measurement_too_short_for_one_look_says_so() -> None:
+    with Utilisation() as busy:
+        pass
+    assert busy.percent or busy.why
