@@ -119,6 +119,23 @@ def test_the_loss_is_the_publications() -> None:
     assert parts["loss"] == pytest.approx(flattery + 10 * sum(back) + critics)
 
 
+def test_the_identity_term_asks_for_real_pictures_back() -> None:
+    """Of a picture cut up as those of kind A are: where the face is, and where the photo goes on."""
+    model, given = duel().double(), {key: value.double() for key, value in batch().items()}
+    given["a"][:, :3, :, 16:] = -1
+    given["a"][:, 3:, :, :20] = -1
+    parts = {key: float(value.detach()) for key, value in loss(10.0, model, given, identity=5.0).items()}
+    plain = {key: float(value.detach()) for key, value in loss(10.0, model, given).items()}
+    face, rest = given["b"].numpy().copy(), given["b"].numpy().copy()
+    face[..., 16:] = -1
+    rest[..., :20] = -1
+    with torch.no_grad():
+        made = model.to_b(torch.from_numpy(np.concatenate([face, rest], axis=1))).numpy()
+    assert parts["identity"] == pytest.approx(np.abs(made - given["b"].numpy()).mean())
+    assert parts["loss"] == pytest.approx(plain["loss"] + 5 * parts["identity"])
+    assert torch.equal(cyclegan.cut_like(given["b"], given["b"]), given["b"]), "a swapped face is whole"
+
+
 def test_each_player_learns_from_its_own_loss() -> None:
     model, given = duel(), batch()
     loss(10.0, model, given)["loss"].backward()
