@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from realtime.analysis.crop_net import CropNet
+from realtime.analysis.cuts import Cuts
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
@@ -93,7 +94,7 @@ class NetworkAnalyser(Analyser):
         self._networks = networks
         self._occluded = OcclusionNet(look("occlusion")) if options.occlusion else None
         self.runtime = networks.depthnet.runtime
-        self._tracked = options.tracked
+        self._cuts = Cuts() if options.tracked else None
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth, filters=networks.new_filter)
         self._wants_occlusion = options.occlusion
@@ -107,9 +108,9 @@ class NetworkAnalyser(Analyser):
         ]
 
     def analyse(self, frame: Frame) -> tuple[Face, ...]:
-        if not self._tracked:
+        if self._cuts is None or self._cuts(frame.pixels):
             self._tracker.forget()
-        find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=not self._tracked)
+        find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=self._cuts is None)
         faces = self._with_occlusion(frame, self._tracker.faces())
         for wanted, network in self._surface:
             if wanted():
@@ -120,9 +121,10 @@ class NetworkAnalyser(Analyser):
         if self._occluded is None or self._wants_occlusion is None:
             return faces
         wanted = self._wants_occlusion()
-        if not (wanted and self._tracked):
+        if not wanted:
             self._occluded.forget()
-        return self._occluded(frame.pixels, faces, frame.time_s) if wanted else faces
+            return faces
+        return self._occluded(frame.pixels, faces, frame.time_s)
 
     def photo(self, pixels: Pixels, name: str) -> tuple[Face, int]:
         return analyse_photo(self._networks, pixels, name)
