@@ -22,17 +22,13 @@ from rich.table import Table
 
 import engines
 from engines import Engine, EngineError
-from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
-from realtime.gpu.kernels import FRAME, PICTURE
-from realtime.gpu.model import MODEL
+from realtime.gpu.sources import SOURCES
 
 # A network is as it was when its outputs stay within this share of the reference's largest value. In half precision the
 # mean must: a doubtful landmark may take another peak of its map.
 TOLERANCE, HALF_TOLERANCE = 1e-3, 3e-3
 TIMED_RUNS = 50
-# what is compiled for an NVIDIA GPU beside the networks
-KERNELS = (LSTSQ, FRAME, PICTURE, MODEL)
 # what each runtime leaves in the cache
 COMPILED = {"openvino": ".blob", "tensorrt": ".plan"}
 
@@ -79,7 +75,7 @@ def main(options: Options) -> int:
         console.print(timed(loaded, options))
     if found := gpus():
         try:
-            for source in KERNELS:
+            for source in SOURCES:
                 console.print(f"{source.path.name}, for {found[0].name}: {source.build(options.cache)}", soft_wrap=True)
         except EngineError as error:
             failures.append(error)
@@ -203,7 +199,7 @@ def listed(names: list[str], options: Options) -> Table:
             table.add_row(name, kind.runtime, kind.precision_of(path), kilobytes, _age(path), size, age)
         if not any(chosen.runtime.startswith(runtime) for runtime in COMPILED):
             table.add_row(name, chosen.runtime, chosen.precision_of(path), kilobytes, _age(path), "-", "-")
-    for source in KERNELS:
+    for source in SOURCES:
         fatbin = source.fatbin(options.cache)
         size, age = (f"{fatbin.stat().st_size / 1e3:.0f}", _age(fatbin)) if fatbin.is_file() else ("-", "-")
         kilobytes = f"{source.path.stat().st_size / 1e3:.0f}"

@@ -24,10 +24,8 @@ from torch import Tensor
 from bench.machine import machine
 from engines import EngineError
 from engines.lstsq import cuda, host
-from engines.lstsq.kernel import LSTSQ
 from realtime.controls import Mode
-from realtime.gpu.kernels import FRAME, PICTURE
-from realtime.gpu.model import MODEL
+from realtime.gpu.sources import SOURCES
 
 K = 68
 FACE_BYTES = 4 * (K * 3 + K * 2 + 8)  # read and written for each face
@@ -72,7 +70,7 @@ def run(options: Options) -> None:
         raise EngineError(
             "There is no GPU that torch can use: the measurement needs an NVIDIA GPU and torch with CUDA."
         )
-    for source in (LSTSQ, FRAME, PICTURE, MODEL):
+    for source in SOURCES:
         source.build()
     console, gpu = Console(), torch.cuda.get_device_name()
     report: dict[str, Any] = {"gpu": gpu, "machine": machine()}

@@ -64,7 +64,7 @@ def _measured(
         if isinstance(backend, GpuBackend):
             stack.enter_context(events.watching())
         stack.enter_context(drawing.watching())
-        renderer = Renderer(RenderOptions(people=people), repair, backend.transfer, backend.modeller)
+        renderer = Renderer(RenderOptions(people=people), repair, backend.transfer, backend.modeller, backend.turner)
         stack.callback(renderer.close)
         renderer.open()
         stack.enter_context(bus.counting())

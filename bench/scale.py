@@ -81,7 +81,7 @@ def measured(options: Options, count: int, start: Any = None) -> dict[str, Any]:
     backend = open_backend(options.runtime, threads)
     with open_analyser(AnalysisOptions(max_faces=count, live=True), backend) as analyser:
         renderer = Renderer(
-            RenderOptions(people=demo_people(analyser)), transfer=backend.transfer, modeller=backend.modeller
+            RenderOptions(people=demo_people(analyser)), None, backend.transfer, backend.modeller, backend.turner
         )
         renderer.open()
         timings, settings, seen = Timings(), Settings(options.mode), 0

@@ -16,6 +16,7 @@ from realtime.analysis.networks import Networks
 
 if TYPE_CHECKING:  # who only analyses needs no OpenGL
     from realtime.effects.modelling import Modeller
+    from realtime.effects.turning import Turner
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
     from realtime.repair.mend import Mender
@@ -43,6 +44,12 @@ class Backend(ABC):
         from realtime.effects.modelling import HostModeller
 
         return HostModeller()
+
+    def turner(self, canvas: Canvas) -> Turner:
+        """What turns live heads on a canvas, whose transfer is of this backend."""
+        from realtime.effects.turning import HostTurner
+
+        return HostTurner()
 
     def mender(self, canvas: Canvas) -> Mender:
         """What repairs faces on a canvas, whose transfer is of this backend."""

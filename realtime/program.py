@@ -63,7 +63,7 @@ def run(options: Options, stop: threading.Event) -> int:
         repair = _open_repair(options, source, backend)
         figures = partial(_figures, meter, analyser.runtime, repair)
         sinks = _open_sinks(options, plan, source, controls, figures, stack)
-        renderer = Renderer(drawing.result(), repair, backend.transfer, backend.modeller)
+        renderer = Renderer(drawing.result(), repair, backend.transfer, backend.modeller, backend.turner)
         say(_summary(plan, source, sinks, analyser))
         loop = Loop(
             source,

@@ -19,6 +19,7 @@ from realtime.effects.privacy import OnLost, Veil
 from realtime.effects.rotate import Frontalise, Rotate
 from realtime.effects.surface import Depth, Normals
 from realtime.effects.swap import Swap
+from realtime.effects.turning import HostTurner, Turner
 from realtime.errors import InputError
 from realtime.frame import Face, Frame, Pose, Result
 from realtime.geometry.template import template
@@ -67,6 +68,7 @@ class Renderer:
         repair: what repairs the faces; None leaves them as they are drawn.
         transfer: makes what carries pictures into OpenGL and out of it, on the thread of `open`.
         modeller: makes what fits source faces onto the faces of a canvas.
+        turner: makes what turns live heads on a canvas.
     """
 
     def __init__(
@@ -75,9 +77,10 @@ class Renderer:
         repair: Repair | None = None,
         transfer: Callable[[], Transfer] = HostTransfer,
         modeller: Callable[[Canvas], Modeller] = lambda canvas: HostModeller(),
+        turner: Callable[[Canvas], Turner] = lambda canvas: HostTurner(),
     ) -> None:
         self._options = options
-        self._make_transfer, self._make_modeller = transfer, modeller
+        self._make_transfer, self._make_modeller, self._make_turner = transfer, modeller, turner
         self._repair = repair
         self._split = Split("prepare")
         self._effects: dict[Mode, Effect] = {}
@@ -179,9 +182,9 @@ class Renderer:
                 modeller = self._make_modeller(self._canvas)
                 return Swap(self._options.people, self._options.live_eyes, self._options.live_mouth, modeller)
             case Mode.ROTATE:
-                return Rotate()
+                return Rotate(self._make_turner(self._canvas))
             case Mode.FRONTALISE:
-                return Frontalise()
+                return Frontalise(self._make_turner(self._canvas))
             case Mode.DEPTH:
                 return Depth()
             case Mode.NORMALS:

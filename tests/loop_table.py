@@ -38,7 +38,7 @@ def swapped(backend: Backend, device: str, frames: list[Frame]) -> list[Pixels]:
     repair = Repair(RepairOptions(Level.FAST, threads=1, device=device), mender=backend.mender)
     with open_analyser(AnalysisOptions(threads=1, occlusion=lambda: True), backend) as analyser:
         people = demo_people(analyser)[1:]
-        renderer = Renderer(RenderOptions(people), repair, backend.transfer, backend.modeller)
+        renderer = Renderer(RenderOptions(people), repair, backend.transfer, backend.modeller, backend.turner)
         renderer.open()
         results = [renderer.draw(frame, analyser.analyse(frame), Settings(Mode.SWAP, repair=True)) for frame in frames]
         renderer.close()

@@ -28,6 +28,10 @@ RIGIDITY = _rigidity()
 # (4.4 degrees of yaw at 40 to 60 instead of 1.2 on ICT heads).
 SKULL = np.where(np.isin(np.arange(LANDMARKS), JAW), 0.0, RIGIDITY[:LANDMARKS])
 
+# A drawn head turns about a point this far behind the mean of the landmarks, in eye distances. That is nearer than a
+# neck: turned about the neck, the face would move further aside, and the lines behind the head would bend more.
+PIVOT = 0.55
+
 
 def fit_similarity(
     template: np.ndarray, points: np.ndarray, weights: np.ndarray | None = None

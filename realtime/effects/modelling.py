@@ -47,11 +47,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A layer as it lies in the frame.
+    """A face as it lies in the frame.
 
     Attributes:
-        affine: (2, 4) float32 from the view's [x y z 1] to frame pixels.
-        warp: its vertices, with trust and relight, on `face_mesh`; for the effect to complete.
+        affine: (2, 4) float32 from [x y z 1] of its source, a view or the live face itself, to frame pixels.
+        warp: its vertices, with trust and relight where it is a view; for the effect to complete.
     """
 
     affine: Floats
@@ -59,7 +59,7 @@ class Model:
 
     @property
     def scale(self) -> float:
-        """Frame pixels per pixel of the view, as areas."""
+        """Frame pixels per pixel of the source, as areas."""
         return area_scale(self.affine)
 
 
@@ -68,7 +68,8 @@ class Modeller(ABC):
 
     @abstractmethod
     def model(self, layers: Sequence[Layer], frame: Frame, settings: Settings) -> list[Model | None]:
-        """The layers of one frame, all faces' at once; None where keypoints never determined an affine yet.
+        """The layers of one frame, all faces' at once, on `face_mesh`; None where keypoints never determined an affine
+        yet.
 
         Raises:
             EngineError: the GPU fails, where that does it.

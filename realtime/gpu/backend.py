@@ -11,13 +11,14 @@ from engines import DeviceEngine, EngineError
 from engines.nvidia import gpus
 from realtime.backend import Backend
 from realtime.gpu.chain import Chain, MakeChain
-from realtime.gpu.kernels import FrameKernels, PictureKernels
+from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
 from realtime.gpu.networks import DeviceCropNet, DeviceNetworks
 from realtime.gpu.pictures import Pictures
 from realtime.gpu.twins import Twins
 
 if TYPE_CHECKING:
     from realtime.effects.modelling import Modeller
+    from realtime.effects.turning import Turner
     from realtime.render.canvas import Canvas
     from realtime.render.transfer import Transfer
     from realtime.repair.mend import Mender
@@ -54,7 +55,8 @@ class GpuBackend(Backend):
         self._engines: dict[str, DeviceEngine] = {}
 
     def networks(self) -> DeviceNetworks:
-        return DeviceNetworks.on(self._load, self._kernels, self.pictures, self._faces, self._chained)
+        of_faces = FaceKernels(self._kernels)
+        return DeviceNetworks.on(self._load, self._kernels, of_faces, self.pictures, self._faces, self._chained)
 
     def crop_net(self, name: str) -> DeviceCropNet:
         kernels = FrameKernels() if name in OVERLAYS else self._kernels
@@ -79,6 +81,16 @@ class GpuBackend(Backend):
             return super().modeller(canvas)
         kernels = ModelKernels(canvas.transfer.kernels)
         return DeviceModeller(kernels, self._faces, canvas.transfer, self._chained)
+
+    def turner(self, canvas: Canvas) -> Turner:
+        from realtime.gpu.interop import InteropTransfer
+        from realtime.gpu.model import ModelKernels
+        from realtime.gpu.turning import DeviceTurner
+
+        if not isinstance(canvas.transfer, InteropTransfer):
+            return super().turner(canvas)
+        kernels = ModelKernels(canvas.transfer.kernels)
+        return DeviceTurner(kernels, self._faces, canvas.transfer, self._chained)
 
     def mender(self, canvas: Canvas) -> Mender:
         from realtime.gpu.interop import InteropTransfer

@@ -1,4 +1,4 @@
-"""Known faces, from the frame to their depth, without leaving the GPU: crop, landmarks, One-Euro filter, DepthNet.
+"""Known faces, from the frame to their depth, without leaving the GPU: crop, landmarks, filter, DepthNet, lift.
 
 The host learns the outcome in one go at the end, and then judges it as on the CPU: whether that is still a face
 (`Tracker`). So the filter runs ahead; what it says is taken only where the judgement is favourable (`AheadFilter`).
@@ -17,17 +17,18 @@ from engines.runtime.base import Array, DeviceArray
 from engines.runtime.cuda import Memory
 from realtime.analysis.landmarks import Landmarks
 from realtime.analysis.one_euro import FaceFilter
-from realtime.analysis.pose import RIGIDITY
+from realtime.analysis.pose import RIGIDITY, SKULL, pose_of
 from realtime.analysis.tracker import Track
-from realtime.frame import Floats, Pixels
+from realtime.frame import Floats, Pixels, Pose
 from realtime.geometry.crops import Crop
-from realtime.geometry.topology import KEYPOINTS
+from realtime.geometry.template import template
+from realtime.geometry.topology import KEYPOINTS, LANDMARKS
 from realtime.gpu.chain import Chain, MakeChain
-from realtime.gpu.kernels import CUT, MEMORY, SEEN, FrameKernels
+from realtime.gpu.kernels import CUT, MEMORY, SEEN, FaceKernels, FrameKernels
 from realtime.gpu.pictures import Pictures
 from realtime.gpu.twins import Lease, Pool, Twins
 
-_AS_SEEN, _FILTERED, _AGAIN = range(3)  # Memory.what in frame.cu
+_AS_SEEN, _FILTERED, _AGAIN = range(3)  # Memory.what in faces.cu
 
 # a row of SEEN on the GPU, and the lease of the room it is in
 Place: TypeAlias = "tuple[DeviceArray, Lease[Exchange]]"
@@ -37,17 +38,18 @@ class AheadFilter(FaceFilter):
     """A face's filter whose next step was worked out before anybody asked for it.
 
     Args:
-        note: told the points given out, and where the GPU has them.
+        note: told the points given out, then their depth, and where the GPU has them.
 
     Attributes:
-        relative: (68,) what DepthNet says of the points given last, see `lift.lifted`; None where it was not asked.
+        lifted: (81,) depth of the points given last and the head's pose, as `lift.lifted`; None where nobody lifted
+            them.
     """
 
-    def __init__(self, note: Callable[[Floats, Place], None] = lambda points, place: None) -> None:
+    def __init__(self, note: Callable[[Floats, Place], None] = lambda array, place: None) -> None:
         super().__init__()
-        self.relative: Floats | None = None
+        self.lifted: tuple[Floats, Pose] | None = None
         self._note = note
-        self._ahead: tuple[float, np.void, Floats, Place] | None = None
+        self._ahead: tuple[float, np.void, Place] | None = None
 
     def write(self, row: np.void, time_s: float, depth: Floats | None) -> None:
         """What the GPU needs for the step to `time_s`: a row of MEMORY, but for places. `depth` as in `__call__`."""
@@ -58,25 +60,27 @@ class AheadFilter(FaceFilter):
         row["points"], row["motion"], row["change"] = self._points, self._motion, self._change
         row["depth"] = 0 if depth is None else depth
 
-    def offer(self, time_s: float, row: np.void, relative: Floats, place: Place) -> None:
-        """The outcome: a row of SEEN, and `relative`, for the points filtered at `time_s`, and where the GPU has it."""
-        self._ahead = (time_s, row, relative, place)
+    def offer(self, time_s: float, row: np.void, place: Place) -> None:
+        """The outcome: a row of SEEN for the points filtered at `time_s`, and where the GPU has it."""
+        self._ahead = (time_s, row, place)
 
     def reset(self) -> None:
         super().reset()
         self._ahead = None
 
     def __call__(self, points: Floats, confidence: Floats, time_s: float, depth: Floats | None = None) -> Floats:
-        self.relative = None
+        self.lifted = None
         if self._ahead is None or self._ahead[0] != time_s:
             return super().__call__(points, confidence, time_s, depth)
-        _, row, self.relative, place = self._ahead
+        _, row, place = self._ahead
         self._ahead, self._time = None, time_s
         self._points, self._motion, self._change = (
             row[name].astype(np.float64) for name in ("points", "motion", "change")
         )
         given = self._points.astype(np.float32)
+        self.lifted = row["depth"].copy(), pose_of(row["rotation"])
         self._note(given, place)
+        self._note(self.lifted[0], place)
         return given
 
 
@@ -86,9 +90,9 @@ class Follower:
 
     Args:
         landmarks, depthnet: `engines.load` of them.
-        kernels: loaded.
+        kernels, of_faces: loaded, on one stream.
         pictures: where frames are.
-        faces: learns where the points are that filters give out.
+        faces: learns where the points are that filters give out, and their depth.
         chained: makes the chain.
     """
 
@@ -97,23 +101,22 @@ class Follower:
         landmarks: DeviceEngine,
         depthnet: DeviceEngine,
         kernels: FrameKernels,
+        of_faces: FaceKernels,
         pictures: Pictures,
         faces: Twins,
         chained: MakeChain = Chain,
     ) -> None:
         self._landmarks, self._depthnet = landmarks, depthnet
-        self._kernels, self._pictures, self._faces = kernels, pictures, faces
+        self._kernels, self._of_faces, self._pictures, self._faces = kernels, of_faces, pictures, faces
         self._memory = Memory()
         self._cuts = Exchange(self._memory, CUT)
         self._before = Exchange(self._memory, MEMORY)
         self._rooms = Pool(lambda: Exchange(Memory(), SEEN))
         self._chain = chained(self._work, landmarks.record, kernels, "analyse faces")
-        fixed = Exchange(self._memory, np.dtype(np.float32), 2 * KEYPOINTS)
-        fixed.here[:] = np.concatenate([RIGIDITY, FaceFilter().gains])
-        fixed.send(2 * KEYPOINTS, kernels.stream)
-        cuda.wait(kernels.stream)
-        rigidity = DeviceArray(fixed.there.pointer, (KEYPOINTS,), fixed.there.dtype)
-        self._fixed = rigidity, DeviceArray(rigidity.pointer + rigidity.nbytes, (KEYPOINTS,), rigidity.dtype)
+        self._rigidity, self._gains, self._mean_face = (
+            sent(self._memory, array.astype(np.float32), kernels.stream)
+            for array in (RIGIDITY, FaceFilter().gains, mean_face())
+        )
 
     def new_filter(self) -> AheadFilter:
         """For a face it is to follow."""
@@ -121,7 +124,7 @@ class Follower:
 
     def __call__(self, pixels: Pixels, tracks: Sequence[Track], crops: Sequence[Crop], time_s: float) -> Landmarks:
         """What the landmark network sees in the tracks' crops (one each, at least one and at most 16); their filters,
-        of `new_filter`, are offered the points smoothed, with what DepthNet says of these.
+        of `new_filter`, are offered the points smoothed and lifted.
 
         Raises:
             EngineError: the GPU fails.
@@ -141,15 +144,14 @@ class Follower:
             after.fetch(count, stream)
         cuda.wait(stream)
         confidence, score = (output.copy() for output in self._landmarks.bind(count).outputs[1:])
-        relative = self._depthnet.bind(count).outputs[0].copy()
         seen = after.here[:count].copy()
-        for place, (track, row, depth) in enumerate(zip(tracks, seen, relative, strict=True)):
+        for place, (track, row) in enumerate(zip(tracks, seen, strict=True)):
             assert isinstance(track.smoothing, AheadFilter)
-            track.smoothing.offer(time_s, row, depth, (after.there.item(place), lease))
+            track.smoothing.offer(time_s, row, (after.there.item(place), lease))
         return Landmarks(seen["seen"], confidence, score)
 
     def _work(self, count: int, stream: int) -> None:
-        """From the frame to DepthNet's answers on the host, for the faces whose rows are written."""
+        """From the frame to lifted faces, for those whose rows are written; the host is told of the landmarks."""
         watch = self._kernels.watch
         landmarks, depthnet = self._landmarks.device(count), self._depthnet.device(count)
         crops, *found = landmarks.inputs[0], *landmarks.outputs[:2]
@@ -158,14 +160,14 @@ class Follower:
         self._kernels.brighten(crops)
         with watch("landmarks"):
             self._landmarks.enqueue(stream)
-        self._kernels.follow((found[0], found[1]), self._fixed, before, depthnet.inputs)
+        self._of_faces.follow((found[0], found[1]), (self._rigidity, self._gains), before, depthnet.inputs)
         with watch("depthnet"):
             self._depthnet.enqueue(stream)
+        self._of_faces.lift(before, depthnet.outputs[0], self._mean_face)
         self._landmarks.fetch(stream)
-        self._depthnet.fetch(stream)
 
-    def _given(self, points: Floats, place: Place) -> None:
-        self._faces.note(points, *place)
+    def _given(self, array: Floats, place: Place) -> None:
+        self._faces.note(array, *place)
 
 
 class Exchange:
@@ -188,6 +190,24 @@ class Exchange:
     def fetch(self, count: int, stream: int) -> None:
         """Start fetching the first rows."""
         cuda.download(self.part(count), self.here, stream)
+
+
+def sent(memory: Memory, array: Array, stream: int) -> DeviceArray:
+    """A copy on the GPU, as long as `memory` lives."""
+    here, there = Memory(), memory.device(array.shape, array.dtype)
+    staging = here.pinned(array.shape, array.dtype)
+    staging[...] = array
+    cuda.upload(staging, there, stream)
+    cuda.wait(stream)
+    return there
+
+
+def mean_face() -> Floats:
+    """(81, 4) float32 for `FaceKernels.lift`: `fit_template`'s template and weights."""
+    share = np.zeros(KEYPOINTS)
+    share[:LANDMARKS] = SKULL / SKULL.sum()
+    solid = template().astype(np.float64)
+    return np.column_stack([solid - share @ solid, share]).astype(np.float32)
 
 
 def write_cuts(rows: Array, crops: Sequence[Crop], out: DeviceArray, picture: DeviceArray) -> None:

@@ -1,5 +1,4 @@
-"""frame.cu and picture.cu, what they are compiled with, and how they are started. Never run on a GPU so far: see
-docs/gpu.md."""
+"""How frame.cu, faces.cu and picture.cu are started. Never run on a GPU so far: see docs/gpu.md."""
 
 from __future__ import annotations
 
@@ -11,41 +10,27 @@ import numpy as np
 
 from engines.kernels import CudaSource, KernelModule
 from engines.runtime.base import DeviceArray
-from realtime.analysis.landmarks import LIGHT, MOST_GAIN
-from realtime.analysis.one_euro import Strength
-from realtime.geometry.box import BOX_SCALE
-from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LEFT_EYE, RIGHT_EYE
+from realtime.geometry.topology import KEYPOINTS
+from realtime.gpu.sources import FACES, FRAME, PICTURE
 
-_STRENGTH = Strength()
-
-FRAME = CudaSource(
-    Path(__file__).with_name("frame.cu"),
-    {
-        "KEYPOINTS": KEYPOINTS,
-        "LANDMARKS": LANDMARKS,
-        "LEFT_EYE": int(LEFT_EYE[0]),
-        "RIGHT_EYE": int(RIGHT_EYE[0]),
-        "EYE": len(LEFT_EYE),
-        "LIGHT": f"{LIGHT}f",
-        "MOST_GAIN": f"{MOST_GAIN}f",
-        "BOX_SCALE": f"{BOX_SCALE}f",
-        "SURE": f"{_STRENGTH.sure}f",
-        "SPEED_HZ": f"{_STRENGTH.speed_hz}f",
-        "MOTION_HZ": f"{_STRENGTH.motion_hz}f",
-        "MOTION_GAIN": f"{_STRENGTH.motion_gain}f",
-        "SHAPE_HZ": f"{_STRENGTH.shape_hz}f",
-    },
-)
-
-PICTURE = CudaSource(Path(__file__).with_name("picture.cu"), {})
-
-# the structs of frame.cu
+# the struct of frame.cu
 CUT = np.dtype(
     [("matrix", "<f4", 6), ("picture", "<u8"), ("out", "<u8")]
     + [(name, "<i4") for name in ("width", "height", "size", "planes")]
 )
+
+# the structs of faces.cu
 _STATE = [(name, "<f4", (KEYPOINTS, 2)) for name in ("points", "motion", "change")]
-SEEN = np.dtype([("seen", "<f4", (KEYPOINTS, 2)), *_STATE, ("confidence", "<f4", KEYPOINTS)])
+SEEN = np.dtype(
+    [
+        ("seen", "<f4", (KEYPOINTS, 2)),
+        *_STATE,
+        ("confidence", "<f4", KEYPOINTS),
+        ("side", "<f4"),
+        ("depth", "<f4", KEYPOINTS),
+        ("rotation", "<f4", (3, 3)),
+    ]
+)
 MEMORY = np.dtype(
     [("after", "<u8"), ("back", "<f4", 6), ("step_s", "<f4"), ("what", "<i4"), *_STATE, ("depth", "<f4", KEYPOINTS)],
     align=True,
@@ -97,13 +82,12 @@ class Kernels:
 
 
 class FrameKernels(Kernels):
-    """Of the analysis; arguments and errors as in `Kernels`."""
+    """Of crops; arguments and errors as in `Kernels`."""
 
     def __init__(self, fatbin: Path | None = None) -> None:
         super().__init__(FRAME, fatbin)
         self._cut = self._module.function("cut", "P")
         self._brighten = self._module.function("brighten", "Pi")
-        self._follow = self._module.function("follow", "PPPPPPP")
 
     def cut(self, cuts: DeviceArray, size: int) -> None:
         """Start cutting crops.
@@ -119,6 +103,15 @@ class FrameKernels(Kernels):
         """Start making (N, 1, S, S) float32 grey crops brighter where they are dark, in place."""
         count, _, size, _ = crops.shape
         self._start("brighten crops", self._brighten, (count, 1), _THREADS, crops.pointer, size)
+
+
+class FaceKernels(Kernels):
+    """Of known faces, started on the stream of others; arguments and errors as in `Kernels`."""
+
+    def __init__(self, beside: Kernels, fatbin: Path | None = None) -> None:
+        super().__init__(FACES, fatbin, beside)
+        self._follow = self._module.function("follow", "PPPPPPP")
+        self._lift = self._module.function("lift", "PPP")
 
     def follow(
         self,
@@ -137,6 +130,17 @@ class FrameKernels(Kernels):
         """
         pointers = [array.pointer for array in (*found, *fixed, before, *boxed)]
         self._start("follow faces", self._follow, (before.shape[0], 1), 32, *pointers)
+
+    def lift(self, before: DeviceArray, relative: DeviceArray, mean_face: DeviceArray) -> None:
+        """Start giving depth and turn to N faces that were followed.
+
+        Args:
+            before: as in `follow`.
+            relative: (N, 68) from DepthNet.
+            mean_face: (81, 4), from the weighted mean of what counts in the fit: x, y, z, and the share of each point.
+        """
+        pointers = (before.pointer, relative.pointer, mean_face.pointer)
+        self._start("lift faces", self._lift, (before.shape[0], 1), 32, *pointers)
 
 
 class PictureKernels(Kernels):

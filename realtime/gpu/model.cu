@@ -1,22 +1,23 @@
-// Views of a person fitted onto live faces on an NVIDIA GPU, up to the vertices that OpenGL draws.
+// Views of a person fitted onto live faces, and live heads turned, on an NVIDIA GPU, up to the vertices that OpenGL draws.
 //
-// The host has the same in effects/modelling.py and effects/expression.py: change them together; the tests run this very
-// file on the CPU beside those. Between `aim` and `model` the least squares of engines/lstsq solve the affines. Compiled
-// with the constants of kernels.py.
+// The host has the same in effects/modelling.py, effects/expression.py and effects/turning.py: change them together; the
+// tests run this very file on the CPU beside those. Between `aim` and `model`, `aim_turned` and `turn` the least squares
+// of engines/lstsq solve the affines. Compiled with the constants of sources.py.
 
 constexpr unsigned ALL = 0xffffffffu;
 constexpr int LANES = 32;
 constexpr int AXES = 3 * KEYPOINTS;
 constexpr int EACH = MOST_VERTICES / THREADS;  // vertices of a thread, at most
+constexpr int EACH_OF_HEAD = MOST_HEAD_VERTICES / THREADS;
 
-// What is remembered of a face beside a view; MEMORY in kernels.py.
+// What is remembered of a face beside a view; KNOWN in model.py.
 struct Memory {
     float affine[8];  // the last good one
     float median[AXES];
     float shape[AXES];
 };
 
-// One view over one face; LAYER in kernels.py. The view is a list of numbers that do not change: KEYPOINTS x 3 its solid;
+// One view over one face; LAYER in model.py. The view is a list of numbers that do not change: KEYPOINTS x 3 its solid;
 // vertices x 3 that solid at the vertices, vertices x 2 their place in the view's picture, and vertices x 1 each: the
 // area of the triangles round them there, how far they are clear of covers, and how far they show more than the mirror
 // image does.
@@ -35,7 +36,7 @@ struct Layer {
     int fresh;                // 1: nothing is remembered
 };
 
-// What the person at the keys wants; WISH in kernels.py.
+// What the person at the keys wants; WISH in model.py.
 struct Wish {
     float expression, mouth;
     float trust_from, trust_to, stretch_from, stretch_to;  // where vertices are transparent, and where opaque
@@ -241,6 +242,112 @@ extern "C" __global__ void __launch_bounds__(THREADS) model(
             out[i] = first[i];
         for (int i = 0; i < 7; ++i)
             out[10 + i] = layer.relight[7 * v + i];
+        told[8 + 3 * v] = at.x;
+        told[8 + 3 * v + 1] = at.y;
+        told[8 + 3 * v + 2] = at.z;
+    }
+}
+
+// A live head, and how it turns; HEAD in model.py.
+struct Head {
+    const float* points;  // KEYPOINTS x 2, frame pixels
+    const float* depth;   // KEYPOINTS
+    float rotation[9];    // row by row
+};
+
+// Lays out what the least squares take, for each head: its landmarks with depth (LANDMARKS x 3), and where they are once
+// it has turned about a point behind their mean (x 2).
+extern "C" __global__ void aim_turned(const Head* heads, float* points, float* targets)
+{
+    const int i = threadIdx.x, place = LANDMARKS * blockIdx.x + i;
+    if (i >= LANDMARKS)
+        return;
+    const Head& head = heads[blockIdx.x];
+    const float* const flat = head.points;
+    const float x0 = flat[0], y0 = flat[1];  // numbers are kept small
+    float x = 0.f, y = 0.f, z = 0.f;
+    for (int k = 0; k < LANDMARKS; ++k) {
+        x += (flat[2 * k] - x0) / LANDMARKS;
+        y += (flat[2 * k + 1] - y0) / LANDMARKS;
+        z += head.depth[k] / LANDMARKS;
+    }
+    const float across = flat[2 * RIGHT_CORNER] - flat[2 * LEFT_CORNER];
+    const float down = flat[2 * RIGHT_CORNER + 1] - flat[2 * LEFT_CORNER + 1];
+    z += PIVOT * hypotf(across, down);
+    const float off[3] = {flat[2 * i] - x0 - x, flat[2 * i + 1] - y0 - y, head.depth[i] - z};
+    const float* const turn = head.rotation;
+    points[3 * place] = flat[2 * i];
+    points[3 * place + 1] = flat[2 * i + 1];
+    points[3 * place + 2] = head.depth[i];
+    targets[2 * place] = turn[0] * off[0] + turn[1] * off[1] + turn[2] * off[2] + x + x0;
+    targets[2 * place + 1] = turn[3] * off[0] + turn[4] * off[1] + turn[5] * off[2] + y + y0;
+}
+
+// A block of THREADS makes the vertices of a head: first `inner` of the face, then those of the rings round it, each of
+// which hangs on a vertex of the face (anchors) and follows its movement by a share (follow). `affines`, weights, uv,
+// `drawn` and `told` as in `model`; the texture is the live frame itself, in its own colours.
+extern "C" __global__ void __launch_bounds__(THREADS) turn(
+    const Head* heads, const float* affines, const float* weights, const float2* uv, const int* anchors,
+    const float* follow, int inner, int vertices, float* drawn, float* told)
+{
+    __shared__ float points[AXES];
+    __shared__ float2 moved[MOST_VERTICES];
+    __shared__ float of_warps[THREADS / LANES];
+    const Head& head = heads[blockIdx.x];
+    const float* const affine = affines + 8 * blockIdx.x;
+    const int me = threadIdx.x;
+    told += static_cast<size_t>(8 + 3 * vertices) * blockIdx.x;
+    if (me < 8)
+        told[me] = affine[me];
+    if (me < KEYPOINTS) {
+        points[3 * me] = head.points[2 * me];
+        points[3 * me + 1] = head.points[2 * me + 1];
+        points[3 * me + 2] = head.depth[me];
+    }
+    __syncthreads();
+
+    const float a = affine[0], b = affine[1], c = affine[2], d = affine[4], e = affine[5], f = affine[6];
+    const float normal[3] = {b * f - c * e, c * d - a * f, a * e - b * d};
+    float2 source[EACH_OF_HEAD];
+    float depth[EACH_OF_HEAD], low = 1e30f, high = -1e30f;
+    for (int j = 0; j < EACH_OF_HEAD; ++j) {
+        const int v = me + THREADS * j;
+        if (v >= vertices)
+            continue;
+        float x = 0.f, y = 0.f, z = 0.f;
+        for (int i = 0; i < KEYPOINTS; ++i) {
+            const float weight = weights[i * vertices + v];
+            x += weight * points[3 * i];
+            y += weight * points[3 * i + 1];
+            z += weight * points[3 * i + 2];
+        }
+        source[j] = make_float2(x, y);
+        depth[j] = normal[0] * x + normal[1] * y + normal[2] * z;
+        low = fminf(low, depth[j]);
+        high = fmaxf(high, depth[j]);
+        if (v < inner)
+            moved[v] = make_float2(a * x + b * y + c * z + affine[3] - x, d * x + e * y + f * z + affine[7] - y);
+    }
+    low = -block_max(-low, of_warps);
+    high = block_max(high, of_warps);  // and all have moved theirs
+
+    const float per_depth = 1.9f / fmaxf(high - low, 1e-12f);
+    for (int j = 0; j < EACH_OF_HEAD; ++j) {
+        const int v = me + THREADS * j;
+        if (v >= vertices)
+            continue;
+        const bool of_face = v < inner;
+        const float share = of_face ? 1.f : follow[v - inner];
+        const float2 by = moved[of_face ? v : anchors[v - inner]];
+        // what surrounds the face lies behind all of it
+        const float z = of_face ? 0.5f * (per_depth * (depth[j] - low) - 0.95f) - 0.5f : 0.9f - 0.4f * share;
+        const float3 at = make_float3(source[j].x + share * by.x, source[j].y + share * by.y, z);
+        const float all[17] = {
+            at.x, at.y, at.z, source[j].x, source[j].y, source[j].x, source[j].y, uv[v].x, uv[v].y,
+            1.f, 1.f, 1.f, 1.f, 1.f, 0.f, 0.f, 0.f};
+        float* const out = drawn + 17 * (static_cast<size_t>(vertices) * blockIdx.x + v);
+        for (int i = 0; i < 17; ++i)
+            out[i] = all[i];
         told[8 + 3 * v] = at.x;
         told[8 + 3 * v + 1] = at.y;
         told[8 + 3 * v + 2] = at.z;

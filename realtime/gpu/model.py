@@ -1,4 +1,4 @@
-"""model.cu, what it is compiled with, and how it is started. Never run on a GPU so far: see docs/gpu.md."""
+"""How model.cu is started. Never run on a GPU so far: see docs/gpu.md."""
 
 from __future__ import annotations
 
@@ -6,30 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.kernels import CudaSource
 from engines.lstsq.cuda import CudaSolver
 from engines.runtime.base import DeviceArray
-from realtime.geometry.topology import KEYPOINTS, LANDMARKS, LEFT_EYE, RIGHT_EYE
+from realtime.geometry.topology import KEYPOINTS
 from realtime.gpu.kernels import Kernels
+from realtime.gpu.sources import MODEL, THREADS
 
-THREADS = 256
-MOST_VERTICES = 512
-FAN = 10  # triangles round a vertex, at most
 AXES = 3 * KEYPOINTS
 COLUMNS = 17  # of a vertex, see shaders/warp.vert
-
-MODEL = CudaSource(
-    Path(__file__).with_name("model.cu"),
-    {
-        "KEYPOINTS": KEYPOINTS,
-        "LANDMARKS": LANDMARKS,
-        "LEFT_EYE": int(LEFT_EYE[0]),
-        "RIGHT_EYE": int(RIGHT_EYE[0]),
-        "THREADS": THREADS,
-        "MOST_VERTICES": MOST_VERTICES,
-        "FAN": FAN,
-    },
-)
 
 # the structs of model.cu
 KNOWN = np.dtype([("affine", "<f4", 8), ("median", "<f4", AXES), ("shape", "<f4", AXES)])
@@ -43,6 +27,8 @@ WISH = np.dtype(
     [(name, "<f4") for name in ("expression", "mouth")]
     + [("trust", "<f4", 2), ("stretch", "<f4", 2), ("gains", "<f4", KEYPOINTS)]
 )
+
+HEAD = np.dtype([("points", "<u8"), ("depth", "<u8"), ("rotation", "<f4", (3, 3))], align=True)
 
 
 class ModelKernels(Kernels):
@@ -59,6 +45,8 @@ class ModelKernels(Kernels):
         self._solver = solver or CudaSolver()
         self._aim = self._module.function("aim", "PPPPP")
         self._model = self._module.function("model", "PPPPPPiPP")
+        self._aim_turned = self._module.function("aim_turned", "PPP")
+        self._turn = self._module.function("turn", "PPPPPPiiPP")
 
     def solve(
         self,
@@ -103,3 +91,38 @@ class ModelKernels(Kernels):
         before = [array.pointer for array in (layers, wish, affines, *mesh)]
         blocks = (layers.shape[0], 1)
         self._start("model faces", self._model, blocks, THREADS, *before, vertices, drawn.pointer, told.pointer)
+
+    def solve_turned(self, heads: DeviceArray, points: DeviceArray, targets: DeviceArray, affines: DeviceArray) -> None:
+        """Start finding what turns heads, by least squares.
+
+        Args:
+            heads: (N,) of HEAD.
+            points, targets: (N, 68, 3) and (N, 68, 2) float32, for what is solved.
+            affines: (N, 2, 4) float32, to be written.
+        """
+        pointers = [array.pointer for array in (heads, points, targets)]
+        self._start("lay out the turn", self._aim_turned, (heads.shape[0], 1), 96, *pointers)
+        with self.watch("least squares"):
+            self._solver.launch(points, targets, None, 0.0, affines, stream=self._stream)
+
+    def turn(
+        self,
+        heads: DeviceArray,
+        affines: DeviceArray,
+        mesh: tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray],
+        drawn: DeviceArray,
+        told: DeviceArray,
+    ) -> None:
+        """Start making vertices.
+
+        Args:
+            heads: (N,) of HEAD.
+            affines: as solved.
+            mesh: weights (81, V), uv (V, 2) float32, and of the rings anchors (R,) int32 and follow (R,) float32.
+            drawn, told: as in `model`.
+        """
+        vertices, rings = drawn.shape[1], mesh[2].shape[0]
+        before = [array.pointer for array in (heads, affines, *mesh)]
+        blocks = (heads.shape[0], 1)
+        sizes = vertices - rings, vertices
+        self._start("turn heads", self._turn, blocks, THREADS, *before, *sizes, drawn.pointer, told.pointer)

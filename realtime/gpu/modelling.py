@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -17,15 +18,16 @@ from realtime.effects.expression import MEMORY_S, SAMPLE_S, SETTLE_S, shape_gain
 from realtime.effects.modelling import SHARE_FADE, STRETCH_FADE, TRUST, Layer, Model, Modeller, smoothstep
 from realtime.effects.photo import View
 from realtime.effects.relight import Relight, Tone
-from realtime.frame import Face, Floats, Frame
+from realtime.frame import Floats, Frame
 from realtime.geometry.mesh import Mesh, face_mesh
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS
 from realtime.geometry.views import vertex_areas
 from realtime.gpu.chain import Chain, MakeChain
-from realtime.gpu.following import Exchange
+from realtime.gpu.following import Exchange, sent
 from realtime.gpu.interop import InteropTransfer
-from realtime.gpu.kernels import SEEN
-from realtime.gpu.model import AXES, COLUMNS, FAN, KNOWN, LAYER, WISH, ModelKernels
+from realtime.gpu.model import AXES, COLUMNS, KNOWN, LAYER, WISH, ModelKernels
+from realtime.gpu.places import Places, address
+from realtime.gpu.sources import FAN
 from realtime.gpu.twins import Pool, Twins
 from realtime.render import gl
 from realtime.render.surface import Warp
@@ -37,7 +39,7 @@ _NUMBER = np.dtype(np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DeviceWarp(Warp):
-    """A surface whose vertices are on the GPU; of the arrays only `position` is that of now.
+    """A surface whose vertices are on the GPU; of the arrays the host has `position` alone.
 
     Attributes:
         vertices: (V, 17) float32, as shaders/warp.vert takes them.
@@ -46,6 +48,12 @@ class DeviceWarp(Warp):
 
     vertices: DeviceArray
     transfer: InteropTransfer
+
+    @classmethod
+    def at(cls, mesh: Mesh, told: Floats, vertices: DeviceArray, transfer: InteropTransfer) -> Self:
+        """Where the GPU `told` (3 V numbers) its vertices are."""
+        nowhere = np.empty((0, 2), np.float32)
+        return cls(mesh, told.reshape(-1, 3), nowhere, vertices=vertices, transfer=transfer)
 
     def fill(self, mesh: gl.Mesh) -> None:
         self.transfer.fill(mesh, self.vertices)
@@ -116,17 +124,20 @@ class DeviceModeller(Modeller):
     def __init__(
         self, kernels: ModelKernels, faces: Twins, transfer: InteropTransfer, chained: MakeChain = Chain
     ) -> None:
-        self._kernels, self._faces, self._transfer = kernels, faces, transfer
+        self._kernels, self._transfer = kernels, transfer
+        self._places = Places(faces, kernels)
         self._memory = Memory()
         self._stores = Pool(_Store)
         self._known: dict[int, _Known] = {}
-        self._views: dict[int, tuple[View, DeviceArray, Floats]] = {}  # kept here, so that their ids stay theirs
+        self._views: dict[int, tuple[View, DeviceArray]] = {}  # kept here, so that their ids stay theirs
         mesh = face_mesh()
         self._vertices = len(mesh.uv)
-        self._mesh = tuple(self._sent(array) for array in (mesh.weights.T.copy(), mesh.uv, _fans(mesh)))
-        self._importance = self._sent(solve_weights(np.ones(KEYPOINTS, np.float32)))
+        weights, uv, fans, self._importance = (
+            sent(self._memory, array, kernels.stream)
+            for array in (mesh.weights.T.copy(), mesh.uv, _fans(mesh), solve_weights(np.ones(KEYPOINTS, np.float32)))
+        )
+        self._mesh = weights, uv, fans
         self._layers, self._wish = Exchange(self._memory, LAYER, MOST_LAYERS), Exchange(self._memory, WISH, 1)
-        self._strangers = Exchange(self._memory, SEEN, MAX_BATCH)
         self._light = Exchange(self._memory, _NUMBER, MOST_LAYERS, self._vertices, 7)
         self._told = Exchange(self._memory, _NUMBER, MOST_LAYERS, 8 + 3 * self._vertices)
         self._drawn = self._memory.device((MOST_LAYERS, self._vertices, COLUMNS), _NUMBER)
@@ -141,12 +152,16 @@ class DeviceModeller(Modeller):
             return []
         if len(layers) > MOST_LAYERS:
             raise EngineError(f"{len(layers)} surfaces are more than the {MOST_LAYERS} that are drawn at once.")
-        places = self._places({layer.face.id: layer.face for layer in layers}.values(), frame)
+        faces = {layer.face.id: layer.face for layer in layers}
+        for face in faces.values():
+            relight = self._known.setdefault(face.id, _Known()).relight
+            relight.follow(Tone(frame.pixels, face.points), frame.time_s)
+        rows = self._places(faces.values())
         for place, (row, layer) in enumerate(zip(self._layers.here, layers, strict=False)):
             known = self._known[layer.face.id]
             known.fits.setdefault(id(layer.view), _Fit(self._stores)).write(row, frame.time_s)
-            row["points"], row["confidence"] = places[layer.face.id]
-            row["view"] = self._view(layer.view)[1].pointer
+            row["points"], row["confidence"] = (address(rows[layer.face.id], name) for name in ("points", "confidence"))
+            row["view"] = self._view(layer.view).pointer
             row["relight"] = self._light.there.item(place).pointer
             row["yielding"] = layer.yielding
             self._light.here[place] = known.relight.transfer(layer.view.tone)
@@ -167,8 +182,7 @@ class DeviceModeller(Modeller):
         layers, wish = self._layers.send(count, stream), self._wish.send(1, stream)
         self._light.send(count, stream)
         kernels.solve(layers, self._importance, (points, targets, weights), affines)
-        mesh = self._mesh[0], self._mesh[1], self._mesh[2]
-        kernels.model(layers, wish, affines, mesh, self._drawn.first(count), self._told.part(count))
+        kernels.model(layers, wish, affines, self._mesh, self._drawn.first(count), self._told.part(count))
         self._told.fetch(count, stream)
 
     def _modelled(self, layer: Layer, place: int) -> Model | None:
@@ -177,53 +191,18 @@ class DeviceModeller(Modeller):
         if not np.isfinite(affine).all():
             self._known.pop(layer.face.id, None)  # nothing of it was ever known
             return None
-        mesh, source = face_mesh(), self._view(layer.view)[2]
-        vertices = self._drawn.item(place)
-        position = told[8:].reshape(-1, 3)
-        return Model(affine, DeviceWarp(mesh, position, source, vertices=vertices, transfer=self._transfer))
+        return Model(affine, DeviceWarp.at(face_mesh(), told[8:], self._drawn.item(place), self._transfer))
 
-    def _places(self, faces: Collection[Face], frame: Frame) -> dict[int, tuple[int, int]]:
-        """Addresses of each face's points and confidences on the GPU; those of faces that are not there are sent."""
-        rows = {}
-        strangers = 0
-        for face in faces:
-            relight = self._known.setdefault(face.id, _Known()).relight
-            relight.follow(Tone(frame.pixels, face.points), frame.time_s)
-            row = self._faces.find(face.points)
-            if row is None:
-                here = self._strangers.here[strangers]
-                here["points"], here["confidence"] = face.points, face.confidence
-                row = self._strangers.there.item(strangers)
-                strangers += 1
-            rows[face.id] = (row.pointer + _place("points"), row.pointer + _place("confidence"))
-        if strangers:
-            self._strangers.send(strangers, self._kernels.stream)
-        return rows
-
-    def _view(self, view: View) -> tuple[View, DeviceArray, Floats]:
-        """What model.cu takes of a view, there, and (V, 2) the vertices' places in its picture."""
+    def _view(self, view: View) -> DeviceArray:
+        """What model.cu takes of a view, there."""
         if id(view) not in self._views:
             mesh = face_mesh()
             source = mesh.weights @ view.points
             parts = (view.solid, mesh.weights @ view.solid, source, vertex_areas(mesh, source), view.tone.clear)
             share = smoothstep(*SHARE_FADE, view.share)
             packed = np.concatenate([np.ravel(part).astype(np.float32) for part in (*parts, share)])
-            self._views[id(view)] = (view, self._sent(packed), source.astype(np.float32))
-        return self._views[id(view)]
-
-    def _sent(self, array: Array) -> DeviceArray:
-        """A copy on the GPU, for good."""
-        here, there = Memory(), self._memory.device(array.shape, array.dtype)
-        staging = here.pinned(array.shape, array.dtype)
-        staging[...] = array
-        cuda.upload(staging, there, self._kernels.stream)
-        cuda.wait(self._kernels.stream)
-        return there
-
-
-def _place(name: str) -> int:
-    assert SEEN.fields is not None
-    return int(SEEN.fields[name][1])
+            self._views[id(view)] = (view, sent(self._memory, packed, self._kernels.stream))
+        return self._views[id(view)][1]
 
 
 def _fans(mesh: Mesh) -> Array:

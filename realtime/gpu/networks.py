@@ -13,14 +13,13 @@ from engines.runtime.cuda import Memory
 from realtime.analysis.crop_net import CropNet
 from realtime.analysis.detector import Detector
 from realtime.analysis.landmarks import CROP, LandmarkNet
-from realtime.analysis.lift import lifted
 from realtime.analysis.networks import CANDIDATE, Networks
 from realtime.analysis.tracker import Track, Tracker
 from realtime.frame import Pixels
 from realtime.geometry.crops import Crop
 from realtime.gpu.chain import Chain, MakeChain
 from realtime.gpu.following import AheadFilter, Exchange, Follower, write_cuts
-from realtime.gpu.kernels import CUT, FrameKernels
+from realtime.gpu.kernels import CUT, FaceKernels, FrameKernels
 from realtime.gpu.pictures import Pictures
 from realtime.gpu.twins import Twins
 
@@ -36,13 +35,14 @@ class DeviceNetworks(Networks):
         cls,
         load: Callable[[str], DeviceEngine],
         kernels: FrameKernels,
+        of_faces: FaceKernels,
         pictures: Pictures,
         faces: Twins,
         chained: MakeChain = Chain,
     ) -> Self:
         """The deployed networks by `load`; EngineError where one or the GPU is missing. The rest as in `Follower`."""
         detector, landmarks, depthnet = (load(name) for name in ("detector", "landmarks", "depthnet"))
-        follower = Follower(landmarks, depthnet, kernels, pictures, faces, chained)
+        follower = Follower(landmarks, depthnet, kernels, of_faces, pictures, faces, chained)
         return cls(Detector(detector, CANDIDATE), LandmarkNet(landmarks), depthnet, follower)
 
     def new_filter(self) -> AheadFilter:
@@ -55,8 +55,8 @@ class DeviceNetworks(Networks):
     def lift(self, tracks: Sequence[Track]) -> None:
         new = []
         for track in tracks:
-            if isinstance(track.smoothing, AheadFilter) and track.smoothing.relative is not None:
-                (track.depth,), (track.pose,) = lifted(track.points[None], track.smoothing.relative[None])
+            if isinstance(track.smoothing, AheadFilter) and track.smoothing.lifted is not None:
+                track.depth, track.pose = track.smoothing.lifted
             else:
                 new.append(track)
         if new:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from build_engines import KERNELS
 from engines import kernels
 from engines.errors import EngineError
 from engines.kernels import CudaSource
 from engines.lstsq.kernel import LSTSQ
+from realtime.gpu.sources import SOURCES
 
 
-@pytest.mark.parametrize("source", KERNELS, ids=lambda source: source.path.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.path.name)
 def test_nvcc_compiles_it_for_every_target_without_a_warning(source: CudaSource, tmp_path: Path) -> None:
     if kernels.find_nvcc() is None:
         pytest.skip("there is no nvcc (CUDA's toolkit, or pip install nvidia-cuda-nvcc)")

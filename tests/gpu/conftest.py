@@ -9,12 +9,14 @@ the soak ten minutes long.
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 
 from engines.lstsq import cuda
 from engines.lstsq.kernel import LSTSQ
 from engines.nvidia import gpus
+from realtime.gpu.sources import SOURCES
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,20 @@ def gpu() -> str:
 
 
 @pytest.fixture(scope="session")
-def cuda_solver(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> cuda.CudaSolver:
-    """The kernel, compiled anew."""
-    return cuda.CudaSolver(fatbin=LSTSQ.build(tmp_path_factory.mktemp("kernel")))
+def kernel_cache(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All kernels, compiled anew."""
+    folder = tmp_path_factory.mktemp("cache")
+    for source in SOURCES:
+        source.build(folder)
+    return folder
+
+
+@pytest.fixture
+def compiled(kernel_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of the programs is that."""
+    monkeypatch.setenv("FACET_CACHE", str(kernel_cache))
+
+
+@pytest.fixture(scope="session")
+def cuda_solver(kernel_cache: Path) -> cuda.CudaSolver:
+    return cuda.CudaSolver(fatbin=LSTSQ.fatbin(kernel_cache))

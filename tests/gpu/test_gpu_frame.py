@@ -1,34 +1,40 @@
-"""Frames on a real GPU: the tables of frame.cu and picture.cu, and the analysis beside that of the CPU."""
+"""Frames on a real GPU: the tables of frame.cu, faces.cu and picture.cu, and the analysis beside that of the CPU."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from frame_table import FrameTable
+from frame_table import FacesTable, FrameTable
 from picture_table import PictureTable
 
 from engines.errors import EngineError
 from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
-from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
+from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
 from realtime.sources import Demo
 
 
-@pytest.fixture(scope="module")
-def kernels(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> FrameKernels:
-    """The kernels, compiled anew."""
-    return FrameKernels(FRAME.build(tmp_path_factory.mktemp("frame")))
+@pytest.fixture
+def kernels(compiled: None) -> FrameKernels:
+    return FrameKernels()
 
 
-@pytest.fixture(scope="module")
-def picture_kernels(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> PictureKernels:
-    return PictureKernels(PICTURE.build(tmp_path_factory.mktemp("picture")))
+@pytest.fixture
+def face_kernels(kernels: FrameKernels) -> FaceKernels:
+    return FaceKernels(kernels)
+
+
+@pytest.fixture
+def picture_kernels(compiled: None) -> PictureKernels:
+    return PictureKernels()
 
 
 class TestFrame(FrameTable):
+    pass
+
+
+class TestFaces(FacesTable):
     pass
 
 
@@ -37,9 +43,8 @@ class TestPicture(PictureTable):
 
 
 @pytest.mark.parametrize("runtime", ["torch", "tensorrt"])
-def test_the_analysis_sees_what_the_cpu_sees(
-    kernels: FrameKernels, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("compiled")
+def test_the_analysis_sees_what_the_cpu_sees(runtime: str) -> None:
     """Over the demo; half precision moves landmarks by hundredths of a pixel, and a doubtful one to another peak."""
     torch = pytest.importorskip("torch", reason="the GPU tests need torch")
     if runtime == "torch" and not torch.cuda.is_available():
@@ -49,8 +54,6 @@ def test_the_analysis_sees_what_the_cpu_sees(
             library()
         except EngineError as error:
             pytest.skip(str(error))
-    monkeypatch.setenv("FACET_CACHE", str(tmp_path))
-    FRAME.build()
     with Demo() as demo:
         frames = [frame for frame, _ in zip(demo, range(60), strict=False)]
     ours, theirs = (_analysed(frames, device) for device in (runtime, "openvino"))

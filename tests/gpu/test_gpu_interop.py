@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import engines
 from realtime.backend import Backend, HostBackend, open_backend
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Rotate
-from realtime.gpu.kernels import FRAME, PICTURE
 from realtime.render.canvas import Canvas
 from realtime.render.context import Context
 from realtime.repair.tile import Square
@@ -29,12 +27,9 @@ def context() -> Iterator[Context]:
 
 
 @pytest.fixture
-def backend(gpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+def backend(compiled: None) -> Backend:
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
-    monkeypatch.setenv("FACET_CACHE", str(tmp_path))
-    for source in (FRAME, PICTURE):
-        source.build()
     return open_backend("torch")
 
 

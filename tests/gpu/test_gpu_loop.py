@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import psutil
 import pytest
 from loop_table import LoopTable, swaying
-from model_table import ModelTable
+from model_table import ModelTable, TurnTable
 
 from engines.errors import EngineError
 from engines.lstsq.cuda import CudaSolver
-from engines.lstsq.kernel import LSTSQ
 from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.backend import open_backend
 from realtime.controls import Mode, Settings
-from realtime.gpu.kernels import FRAME, PICTURE, PictureKernels
-from realtime.gpu.model import MODEL, ModelKernels
+from realtime.gpu.kernels import PictureKernels
+from realtime.gpu.model import ModelKernels
 from realtime.people import demo_people
 from realtime.renderer import Renderer, RenderOptions
 
@@ -27,26 +25,24 @@ torch = pytest.importorskip("torch", reason="the GPU tests need torch")
 SOAK_S = float(os.environ.get("FACET_SOAK_S", "20"))  # the goal is held against 600
 
 
-@pytest.fixture(scope="session")
-def kernel_cache(gpu: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All kernels, compiled anew."""
+@pytest.fixture(autouse=True)
+def ready(compiled: None) -> None:
+    """With all kernels, and torch."""
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
-    folder = tmp_path_factory.mktemp("cache")
-    for source in (LSTSQ, FRAME, PICTURE, MODEL):
-        source.build(folder)
-    return folder
 
 
-@pytest.fixture(autouse=True)
-def cache(kernel_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FACET_CACHE", str(kernel_cache))
+@pytest.fixture
+def model_kernels() -> ModelKernels:
+    return ModelKernels(PictureKernels(), CudaSolver())
 
 
 class TestModel(ModelTable):
-    @pytest.fixture
-    def model_kernels(self) -> ModelKernels:
-        return ModelKernels(PictureKernels(), CudaSolver())
+    pass
+
+
+class TestTurn(TurnTable):
+    pass
 
 
 class TestLoop(LoopTable):

@@ -19,8 +19,9 @@ from engines.runtime import cuda
 from engines.runtime.base import Work
 from engines.runtime.torch import TorchEngine
 from realtime.gpu import backend
-from realtime.gpu.kernels import FRAME, PICTURE, FrameKernels, PictureKernels
-from realtime.gpu.model import MODEL, ModelKernels
+from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
+from realtime.gpu.model import ModelKernels
+from realtime.gpu.sources import FACES, FRAME, MODEL, PICTURE, SOURCES
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
 
@@ -43,10 +44,10 @@ class RecordedEngine(TorchEngine):
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, ...]:
     """All .cu files, compiled for the CPU."""
     folder = tmp_path_factory.mktemp("kernels")
-    of_frame = ["cut", "brighten", "follow"]
+    of_frame, of_faces = ["cut", "brighten"], ["follow", "lift"]
     of_picture = ["unpack", "pack", "show", "steady", "change", "enlarge", "add"]
-    of_model, of_lstsq = ["aim", "model"], ["affine_lstsq"]
-    names = (FRAME, of_frame), (PICTURE, of_picture), (MODEL, of_model), (LSTSQ, of_lstsq)
+    of_model, of_lstsq = ["aim", "model", "aim_turned", "turn"], ["affine_lstsq"]
+    names = (FRAME, of_frame), (FACES, of_faces), (PICTURE, of_picture), (MODEL, of_model), (LSTSQ, of_lstsq)
     return tuple(compile_for_cpu(source, kernels, folder) for source, kernels in names)
 
 
@@ -68,7 +69,7 @@ def driver(libraries: tuple[ctypes.CDLL, ...], runtime: CudaRuntime, monkeypatch
 def compiled(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that says it has the kernels."""
     monkeypatch.setenv("FACET_CACHE", str(tmp_path))
-    for source in (FRAME, PICTURE, MODEL, LSTSQ):
+    for source in SOURCES:
         source.fatbin().parent.mkdir()
         source.fatbin().touch()
 
@@ -76,6 +77,11 @@ def compiled(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def kernels(compiled: None) -> FrameKernels:
     return FrameKernels()
+
+
+@pytest.fixture
+def face_kernels(kernels: FrameKernels) -> FaceKernels:
+    return FaceKernels(kernels)
 
 
 @pytest.fixture

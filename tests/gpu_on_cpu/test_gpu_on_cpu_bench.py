@@ -17,9 +17,9 @@ from realtime.sources.demo import portraits
 from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
 
 SIZE = (320, 240)
-_STAGES = ("send the frame", "cut crops", "brighten crops", "landmarks", "follow faces", "depthnet", "fetch faces")
-_STAGES += ("occlusion", "fetch maps", "into OpenGL", "out of OpenGL", "pack a frame", "fetch the picture")
-_GRAPHS = {"analyse faces", "occlusion"}
+_STAGES = ("send the frame", "cut crops", "brighten crops", "landmarks", "follow faces", "depthnet", "lift faces")
+_STAGES += ("fetch faces", "occlusion", "fetch maps", "least squares", "turn heads", "into OpenGL", "out of OpenGL", "pack a frame", "fetch the picture")
+_GRAPHS = {"analyse faces", "occlusion", "turn faces"}
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""frame.cu and picture.cu as the C++ they nearly are, beside the CPU's own stages."""
+"""frame.cu, faces.cu and picture.cu as the C++ they nearly are, beside the CPU's own stages."""
 
 from __future__ import annotations
 
 import pytest
-from frame_table import FrameTable
+from frame_table import FacesTable, FrameTable
 from picture_table import PictureTable
 
 from engines.errors import EngineError
@@ -12,6 +12,10 @@ from tests.engines.cuda_on_cpu import Driver
 
 
 class TestFrame(FrameTable):
+    pass
+
+
+class TestFaces(FacesTable):
     pass
 
 

@@ -56,7 +56,7 @@ def test_a_gpu_lost_in_the_middle_leaves_a_recording(
     pictures = [portraits()[0][:240, 40:360].copy() for _ in range(8)]
     backend = open_backend("torch", tell=lambda sentence: None)
     analyser = open_analyser(AnalysisOptions(threads=1), backend)
-    renderer = Failing(break_it, RenderOptions(), transfer=backend.transfer, modeller=backend.modeller)
+    renderer = Failing(break_it, RenderOptions(), transfer=backend.transfer, turner=backend.turner)
     path = tmp_path / "out.mp4"
     sink = open_sink(str(path), SinkOptions(live=False, rate=30.0, size=(320, 240)), Controls(), list)
     loop = Loop(Memory(pictures), analyser, renderer, [sink], Controls(Settings(Mode.ROTATE, yaw=10)))
