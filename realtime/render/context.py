@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -53,8 +54,29 @@ class Context:
         self.release()
 
 
+_QueryAttribute = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t))
+_CUDA_DEVICE = 0x323A  # EGL_NV_device_cuda
+
+
+def in_cuda_order(devices: Sequence[Any], query: Callable[..., int]) -> list[Any]:
+    """EGL's devices, those first that CUDA knows in this process, by its numbers: EGL has an order of its own.
+
+    Args:
+        devices: pointers.
+        query: EGL's eglQueryDeviceAttribEXT.
+    """
+
+    def number(device: Any) -> float:
+        value = ctypes.c_ssize_t()
+        known = query(ctypes.cast(device, ctypes.c_void_p), _CUDA_DEVICE, ctypes.byref(value))
+        return value.value if known else float("inf")
+
+    return sorted(devices, key=number)
+
+
 class _EGL:
-    """Surfaceless EGL: the driver's devices in order, then Mesa's surfaceless platform, then the default display."""
+    """Surfaceless EGL: the GPUs that CUDA knows in its order, for frames stay on its first one; then the drivers' other
+    devices in theirs, Mesa's surfaceless platform, and the default display."""
 
     _PLATFORM_DEVICE = 0x313F
     _PLATFORM_SURFACELESS = 0x31DD
@@ -78,7 +100,10 @@ class _EGL:
         if eglQueryDevicesEXT and eglGetPlatformDisplayEXT:
             devices, count = (egl.EGLDeviceEXT * 16)(), egl.EGLint()
             eglQueryDevicesEXT(16, devices, ctypes.byref(count))
-            found += [eglGetPlatformDisplayEXT(self._PLATFORM_DEVICE, devices[i], None) for i in range(count.value)]
+            # PyOpenGL has this function, too, but looks for its extension at a display that is not open yet
+            query = egl.eglGetProcAddress(b"eglQueryDeviceAttribEXT")
+            ordered = in_cuda_order(devices[: count.value], _QueryAttribute(query)) if query else devices[: count.value]
+            found += [eglGetPlatformDisplayEXT(self._PLATFORM_DEVICE, device, None) for device in ordered]
             found.append(eglGetPlatformDisplayEXT(self._PLATFORM_SURFACELESS, None, None))
         found.append(egl.eglGetDisplay(egl.EGL_DEFAULT_DISPLAY))
         return found
