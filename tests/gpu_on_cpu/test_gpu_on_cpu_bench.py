@@ -18,7 +18,8 @@ from tests.gpu_on_cpu.interop_on_cpu import GlRuntime
 
 SIZE = (320, 240)
 _STAGES = ("send the frame", "cut crops", "brighten crops", "landmarks", "follow faces", "depthnet", "lift faces")
-_STAGES += ("fetch faces", "occlusion", "fetch maps", "least squares", "turn heads", "into OpenGL", "out of OpenGL", "pack a frame", "fetch the picture")
+_STAGES += ("fetch faces", "occlusion", "fetch maps", "least squares", "turn heads", "into OpenGL", "out of OpenGL")
+_STAGES += ("pack a frame", "fetch the picture")
 _GRAPHS = {"analyse faces", "occlusion", "turn faces"}
 
 
