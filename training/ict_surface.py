@@ -8,9 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from realtime.geometry.crops import Crop
+from realtime.geometry.raster import rasterise
+from realtime.geometry.topology import OUTER_EYE_CORNERS
 from training.data import ShapeModel
 from training.ict import IctFaces
 from training.ict_fit import EXPRESSIONS, IDENTITIES, IctFit
+from training.marks import marks
 from training.synthetic.parts import Normals
 
 
@@ -18,17 +21,21 @@ class IctSurface:
     """Fits faces and draws their maps.
 
     Attributes:
-        landmarks: (68,) vertices that stand for them, the jaw's on the jaw line.
+        landmarks: (68,) vertices that the model has for them, the jaw's on the jaw line; people mark a little beside
+            (`training.marks`), and so the fit takes what it is given.
     """
 
     def __init__(self, model: ShapeModel) -> None:
         """Take `training.data.ict_face()`."""
-        faces = IctFaces(model)
+        faces = IctFaces(model, marks())
         self._fit = IctFit(faces)
         self.landmarks = model.landmarks
+        left, right = OUTER_EYE_CORNERS
         landmarks = model.neutral[model.landmarks]
-        unit = np.linalg.norm(landmarks[36] - landmarks[45])
-        self._mean = ((model.neutral - landmarks.mean(axis=0)) / unit).astype(np.float32)
+        unit = np.linalg.norm(landmarks[left] - landmarks[right])
+        # centred, as the fit's landmarks are, where people mark them
+        middle = (landmarks / unit + marks()).mean(axis=0)
+        self._mean = (model.neutral / unit - middle).astype(np.float32)
         mixtures = faces.principal_mixtures(IDENTITIES, EXPRESSIONS)
         bases = (model.identity, model.expression)
         parts = [mix @ basis.reshape(len(basis), -1) / unit for mix, basis in zip(mixtures, bases, strict=True)]
@@ -57,40 +64,10 @@ class IctSurface:
             the camera; (S, S) bool, where the surface is.
         """
         vertices = self.vertices(points)
-        normals = self._normals(vertices, self._triangles)
-        # vertices and the middles of triangles are closer together than pixels
-        corners = self._triangles
-        places = np.concatenate([vertices, vertices[corners].mean(axis=1)])
-        facing = np.concatenate([normals, normals[corners].mean(axis=1)])
-        seen = facing[:, 2] < 0
-        places, facing = places[seen], facing[seen]
-        at = np.rint(crop.into(places[:, :2])).astype(int)
-        inside = ((at >= 0) & (at < crop.size)).all(axis=1)
-        at, places, facing = at[inside], places[inside], facing[inside]
-        depth = np.zeros((crop.size, crop.size), np.float32)
-        map_ = np.zeros((crop.size, crop.size, 3), np.float32)
-        there = np.zeros((crop.size, crop.size), bool)
-        order = np.argsort(-places[:, 2], kind="stable")  # the nearest is written last
-        row, column = at[order, 1], at[order, 0]
-        depth[row, column] = places[order, 2]
-        map_[row, column] = facing[order] * [1, -1, -1]
-        there[row, column] = True
-        depth, map_, there = _filled(depth, map_, there)
-        length = np.linalg.norm(map_, axis=-1, keepdims=True)
-        return depth, map_ / np.maximum(length, 1e-6), there
-
-
-def _filled(depth: np.ndarray, normals: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Holes of one or two pixels take the mean of their neighbours."""
-    for _ in range(2):
-        padded = np.pad(there, 1).astype(np.float32)
-        stacked = np.pad(np.dstack([depth, normals]) * there[..., None], ((1, 1), (1, 1), (0, 0)))
-        size = len(depth)
-        shifts = [(i, j) for i in range(3) for j in range(3)]
-        count = sum(padded[i : i + size, j : j + size] for i, j in shifts)
-        total = sum(stacked[i : i + size, j : j + size] for i, j in shifts)
-        holes = ~there & (count >= 4)
-        mean = total / np.maximum(count, 1)[..., None]
-        depth, normals = np.where(holes, mean[..., 0], depth), np.where(holes[..., None], mean[..., 1:], normals)
-        there = there | holes
-    return depth, normals, there
+        values = np.column_stack([vertices[:, 2], self._normals(vertices, self._triangles) * [1, -1, -1]])
+        placed = np.column_stack([crop.into(vertices[:, :2]), vertices[:, 2]])
+        drawn = rasterise(self._triangles, placed, values, (crop.size, crop.size))
+        there = np.isfinite(drawn[..., 0])
+        drawn = np.where(there[..., None], drawn, 0)
+        length = np.linalg.norm(drawn[..., 1:], axis=-1, keepdims=True)
+        return drawn[..., 0], drawn[..., 1:] / np.maximum(length, 1e-6), there

@@ -22,6 +22,7 @@ from training.facial_depth.samples import DepthBatches, Real, Sample, collated, 
 from training.facial_normals.metrics import angles
 from training.ict import rotations
 from training.ict_surface import IctSurface
+from training.marks import marks
 from training.readers.biwi_faces import BiwiFaces
 
 
@@ -49,9 +50,11 @@ def test_the_fitted_surface_is_the_one_the_landmarks_were_of(model: ShapeModel) 
     rng = np.random.default_rng(3)
     weights = 0.7 * rng.standard_normal(len(model.identity)).astype(np.float32)
     shape = model.neutral + np.tensordot(weights, model.identity, 1)
-    turned = 14 * (shape @ rotations(np.array([[15.0, -5.0, 0.0]]))[0].T) + [150, 150, 0]
+    rotation = 14 * rotations(np.array([[15.0, -5.0, 0.0]]))[0]
+    turned = shape @ rotation.T + [150, 150, 0]
     # the jaw line of a turned head is hidden: the fit expects it on the contour, so only a small turn is shown
-    points = turned[model.landmarks]
+    left, right = model.neutral[model.landmarks[[36, 45]]]
+    points = turned[model.landmarks] + np.linalg.norm(left - right) * marks() @ rotation.T  # where people mark it
     surface = IctSurface(model)
     fitted = surface.vertices(points[:, :2].astype(np.float32))
     true = turned - [0, 0, points[:, 2].mean()]
@@ -70,6 +73,21 @@ def test_the_fitted_surface_is_the_one_the_landmarks_were_of(model: ShapeModel) 
     slopes = np.dstack([across, -down, np.ones_like(depth)])
     middle = (slice(20, 60), slice(20, 60))
     assert np.median(angles(normals[middle], slopes[middle])) < 8
+
+
+@pytest.mark.parametrize("yaw", [-60.0, 0.0, 35.0])
+def test_the_fitted_surface_has_no_holes_but_the_models(model: ShapeModel, yaw: float) -> None:
+    turned = 14 * (model.neutral @ rotations(np.array([[yaw, 0.0, 0.0]]))[0].T) + [150, 150, 0]
+    points = turned[model.landmarks][:, :2].astype(np.float32)
+    crop = square_crop(points.mean(axis=0), 200, 0.0, 160)
+    _, _, there = IctSurface(model).maps(points, crop)
+    holes, _, stats, middles = cv2.connectedComponentsWithStats((~there).astype(np.uint8))
+    features = crop.into(points[36:68])
+    for number in range(1, holes):
+        left, top, width, height, _ = stats[number]
+        at_edge = left == 0 or top == 0 or left + width == 160 or top + height == 160
+        away = np.linalg.norm(features - middles[number], axis=1).min()
+        assert at_edge or away < 8, "a hole that is neither an eye's nor the mouth's"
 
 
 def test_fitted_photos_are_faces_in_millimetres(model: ShapeModel) -> None:
