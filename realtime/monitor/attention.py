@@ -63,7 +63,7 @@ class Attention:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._closed, self._away, self._absent, self._unsure = Timer(), Timer(), Timer(), Timer()
-        self._unsure.seconds = limits.unsure_s  # nothing was judged yet
+        self._judged = False  # uncertain until something was
         self._looks = Share(limits.away_window_s, least_s=0.0)
 
     @property
@@ -80,6 +80,7 @@ class Attention:
         self._looks.add(seen.away, time_s, step_s)
         self._absent.step(None if seen.present is None else not seen.present and seen.away is None, step_s)
         self._unsure.step(seen.doubt is not None, step_s)
+        self._judged |= seen.doubt is None
         return max(self._reasons(seen), key=lambda reason: (reason[1], _WEIGHT[reason[0]]))
 
     def _reasons(self, seen: Seen) -> list[tuple[State, Alert]]:
@@ -87,7 +88,7 @@ class Attention:
         limits = self._limits
         closed, away, absent = self._closed.seconds, self._away.seconds, self._absent.seconds
         reasons = [(State.ATTENTIVE, Alert.NONE)]
-        if self._unsure.seconds >= limits.unsure_s:
+        if not self._judged or self._unsure.seconds >= limits.unsure_s:
             reasons.append((State.UNCERTAIN, Alert.NONE))
         if away > 0:
             level = _level(away, limits.glance_s, limits.distracted_s, limits.unresponsive_s)

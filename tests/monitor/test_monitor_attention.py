@@ -75,6 +75,15 @@ def test_times_are_options(factor: float) -> None:
     assert after((1, FINE), (2.8 * factor, CLOSED), limits=limits) == (State.MICROSLEEP, Alert.WARNING)
 
 
+def test_nothing_is_claimed_before_the_first_judgement_and_no_time_is_made_up() -> None:
+    attention = Attention(Limits())
+    assert attention.step(Seen(True, doubt=Doubt.LEARNING), 0.0, 0.0) == (State.UNCERTAIN, Alert.NONE)
+    assert attention.timers.unsure_s == 0
+    assert attention.step(Seen(True, doubt=Doubt.LEARNING), 0.2, 0.2)[0] is State.UNCERTAIN
+    assert attention.timers.unsure_s == pytest.approx(0.2)
+    assert attention.step(FINE, 0.3, 0.1)[0] is State.ATTENTIVE
+
+
 seens = st.builds(
     Seen,
     present=st.none() | st.booleans(),
