@@ -21,6 +21,7 @@ from training.synthetic.truth import Rendered
 
 SCALE = 1.2
 FACE = (Class.SKIN, Class.EYE, Class.MOUTH)
+IS_FACE = np.isin(np.arange(256), FACE)  # by a pixel's class
 ROOM = 2.0  # sides of fitted photos, in sides of the landmarks' box
 PHOTO_SIZE = 192  # pixels
 
@@ -58,7 +59,7 @@ def normals_crop(points: np.ndarray, size: int, rng: np.random.Generator | None 
 
 def of_synthetic(face: Rendered | Kept, size: int, rng: np.random.Generator | None = None) -> Sample:
     """A drawn face; with `rng` its crop is moved, tilted and mirrored."""
-    return cropped(Sample(face.picture, face.normals, np.isin(face.classes, FACE), face.points), size, rng)
+    return cropped(Sample(face.picture, face.normals, IS_FACE[face.classes], face.points), size, rng)
 
 
 def cropped(whole: Sample, size: int, rng: np.random.Generator | None = None) -> Sample:
@@ -68,7 +69,7 @@ def cropped(whole: Sample, size: int, rng: np.random.Generator | None = None) ->
     nearest = cv2.warpAffine(whole.normals.astype(np.float32), crop.matrix, area, flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(whole.face.astype(np.uint8), crop.matrix, area, flags=cv2.INTER_NEAREST) > 0
     turned = tilted(nearest, crop)
-    length = np.linalg.norm(turned, axis=-1, keepdims=True)
+    length = np.sqrt(np.einsum("...k,...k->...", turned, turned))[..., None]
     there = length > 0.5
     normals = np.where(there, turned / np.maximum(length, 1e-6), 0).astype(np.float32)
     sample = Sample(crop.cut(whole.image), normals, mask & there[..., 0], crop.into(whole.points).astype(np.float32))
@@ -161,10 +162,10 @@ def toned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def tilted(normals: np.ndarray, crop: Crop) -> np.ndarray:
     """(..., 3) normals of a picture for its crop: they turn with it."""
-    rotation = crop.matrix[:, :2] / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2])))
-    flipped = np.array([1, -1], np.float32)  # pixels count y down, normals up
-    across = (normals[..., :2] * flipped) @ rotation.T.astype(np.float32) * flipped
-    return np.concatenate([across, normals[..., 2:]], axis=-1)
+    (a, b), (c, d) = crop.matrix[:, :2] / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2])))
+    # pixels count y down, normals up
+    turn = np.array([[a, -c, 0], [-b, d, 0], [0, 0, 1]], np.float32)
+    return np.asarray(normals @ turn)
 
 
 def _batch(samples: list[Sample], prefix: str, rng: np.random.Generator) -> Batch:

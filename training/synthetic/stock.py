@@ -112,7 +112,8 @@ class Stock:
         row = {name: array[index] for name, array in self._arrays.items()}
         flat = row["normals"].astype(np.float32) / 127
         there = row["classes"] > 0
-        up = np.sqrt(np.clip(1 - (flat * flat).sum(axis=-1, keepdims=True), 0, 1)) * there[..., None]
+        squares = np.einsum("...k,...k->...", flat, flat)[..., None]
+        up = np.sqrt(np.clip(1 - squares, 0, 1)) * there[..., None]
         return Kept(
             person=int(row["person"]),
             picture=np.array(row["picture"]),
