@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -22,8 +24,21 @@ MAX_BATCH = 16
 Progress: TypeAlias = Callable[[str, int, int], None]
 # puts something on a CUDA stream
 Work: TypeAlias = Callable[[int], None]
-# one thread of the process at a time records a CUDA graph: what one waits for another may not do meanwhile
-RECORDING = threading.Lock()
+_RECORDING = threading.Lock()
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """While a CUDA graph is recorded: by one thread of the process at a time, for what one waits for another may not do
+    meanwhile; and no garbage is collected, for memory of the GPU that was given back meanwhile would end the graph."""
+    with _RECORDING:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

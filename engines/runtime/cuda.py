@@ -13,7 +13,7 @@ import numpy as np
 from cuda.bindings import runtime as runtime
 
 from engines.errors import EngineError, GpuError
-from engines.runtime.base import RECORDING, Array, DeviceArray, Work
+from engines.runtime.base import Array, DeviceArray, Work, recording
 
 
 class Memory:
@@ -91,7 +91,7 @@ def wait_for(event: int, stream: int) -> None:
 def record(work: Work, stream: int) -> int:
     """What `work` does on the stream it is given, as a CUDA graph for `replay`; nothing of it runs now."""
     mode = runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may go on
-    with RECORDING:
+    with recording():
         done(runtime.cudaStreamBeginCapture(stream, mode), "begin a graph")
         try:
             work(stream)

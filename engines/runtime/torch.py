@@ -19,7 +19,6 @@ from onnx import ModelProto, helper
 
 from engines.errors import EngineError, GpuError
 from engines.runtime.base import (
-    RECORDING,
     Bindings,
     Buffers,
     DeviceArray,
@@ -28,6 +27,7 @@ from engines.runtime.base import (
     Spec,
     TensorSpec,
     Work,
+    recording,
 )
 from engines.runtime.folding import fold_constants
 from engines.runtime.half import halve
@@ -206,7 +206,7 @@ def _captured(work: Callable[[], None], stream: Any = None) -> Callable[[], None
     """The replay of a CUDA graph of what `work` puts on torch's current stream: that `stream`, or one of its own."""
     graph = torch.cuda.CUDAGraph()
     # other threads may go on, but one at a time captures; torch waits for the whole GPU before
-    with RECORDING, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+    with recording(), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     replay: Callable[[], None] = graph.replay
     return replay

@@ -37,18 +37,18 @@ class Chain:
     ) -> None:
         self._work, self._record, self._kernels, self._name, self._tell = work, record, kernels, name, tell
         self._stream = kernels.stream
-        self._known: dict[tuple[int, int], Work | None] = {}
+        self._local = threading.local()  # engines have memory of each thread, and as long as it lives
 
     def __call__(self, count: int) -> None:
         """Start it for `count` items; EngineError where the GPU fails."""
-        key = threading.get_ident(), count  # engines have memory of each thread
-        if key not in self._known:  # what is done once, loading code for instance, cannot be recorded
-            self._known[key] = None
+        known: dict[int, Work | None] = self._local.__dict__.setdefault("known", {})
+        if count not in known:  # what is done once, loading code for instance, cannot be recorded
+            known[count] = None
             self._work(count, self._stream)
             return
-        replay = self._known[key]
+        replay = known[count]
         if replay is None:
-            replay = self._known[key] = self._recorded(partial(self._work, count))
+            replay = known[count] = self._recorded(partial(self._work, count))
         with self._kernels.watch(self._name):
             replay(self._stream)
 

@@ -46,6 +46,14 @@ def test_every_generation_of_cards_has_plans_of_its_own(gpu: Gpu, tmp_path: Path
     assert library().__version__ in plan.name
 
 
+def test_what_keeps_float32_is_not_rounded_to_ten_bits(builder: PlanBuilder) -> None:
+    """TensorRT may do that by default, and coordinates would be off by a tenth of a pixel."""
+    trt = builder.tensorrt
+    maker = trt.Builder(plans.make_log(trt))
+    assert maker.create_builder_config().get_flag(trt.BuilderFlag.TF32)
+    assert not builder._config(maker, "any").get_flag(trt.BuilderFlag.TF32)
+
+
 def test_nothing_is_compiled_twice(builder: PlanBuilder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = builder.plan("small", folder / "small.onnx")
     monkeypatch.setattr(builder.tensorrt, "Builder", None)
