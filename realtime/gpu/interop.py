@@ -40,6 +40,8 @@ class _Shared:
     def __init__(self, registered: tuple[Any, ...], what: str) -> None:
         self._what = what
         self._resource: Any = done(registered, f"share {what} with OpenGL")
+        if not int(self._resource):  # cuda-bindings 12.9.3 and 13.0.2
+            raise EngineError("This cuda-bindings shares nothing with OpenGL: install another version.")
 
     def release(self) -> None:
         """OpenGL's alone again. No error here: where the GPU is lost, that was said when it was lost."""

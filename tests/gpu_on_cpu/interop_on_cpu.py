@@ -19,6 +19,9 @@ class Resource:
         self.name, self.buffer = name, buffer
         self.array: np.ndarray | None = None
 
+    def __int__(self) -> int:
+        return int(self.name)
+
     @property
     def alive(self) -> bool:
         """Whether OpenGL still has it."""

@@ -140,6 +140,17 @@ def test_where_opengl_is_elsewhere_frames_take_another_way(
     assert GL.glGetError() == GL.GL_NO_ERROR
 
 
+def test_bindings_that_only_say_they_share_are_not_believed(
+    context: Context, torch_on_cpu: None, runtime: GlRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(runtime, "cudaGraphicsGLRegisterImage", lambda texture, target, flags: (0, 0))
+    transfer = open_backend("torch", tell=told.append).transfer()
+    assert isinstance(transfer, BufferTransfer)
+    assert "This cuda-bindings shares nothing with OpenGL: install another version." in told[0]
+    transfer.release()
+
+
 @pytest.mark.parametrize("shift", [(0.1, -0.05, 0.2), (np.nan, 0.0, 0.0)])
 def test_faces_are_repaired_as_by_the_processor(
     shift: tuple[float, float, float], context: Context, backend: GpuBackend, runtime: GlRuntime, tmp_path: Path
