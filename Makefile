@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: live test test-gpu clean
+.PHONY: live test test-gpu gpu clean
 
 live: .venv/live.stamp
 	$(BIN)/python run_live.py $(ARGS)
@@ -17,10 +17,14 @@ test: .venv/test.stamp
 	$(BIN)/python -m pytest
 
 # On a machine with an NVIDIA GPU: its packages, kernels and plans, then every check that needs one.
-test-gpu: .venv/test.stamp
+test-gpu: gpu .venv/test.stamp
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[gpu]"
 	$(BIN)/python build_engines.py
 	$(BIN)/python -m pytest tests/gpu -rs $(ARGS)
+
+# Looked for before gigabytes are installed for it.
+gpu:
+	@$(PYTHON) engines/nvidia.py
 
 .venv/live.stamp: pyproject.toml
 	sh setup.sh "$(PYTHON)" live

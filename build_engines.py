@@ -61,6 +61,8 @@ def main(options: Options) -> int:
     console = Console()
     if options.list:
         console.print(listed(names, options))
+        if not gpus():
+            print("There is no NVIDIA GPU here: .cu files and plans of TensorRT are compiled where there is one.")
         return 0
     loaded, failures = load_all(names, options)
     good = not failures

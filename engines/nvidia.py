@@ -30,6 +30,16 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu(driver, number) for number in range(count.value))
 
 
+def main() -> int:
+    """Print them; exit code 2, and a sentence, where there is none."""
+    found = gpus()
+    for gpu in found:
+        print(f"{gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}")
+    if not found:
+        print("There is no NVIDIA GPU here, or no driver of NVIDIA's: what needs one cannot be tried.", file=sys.stderr)
+    return 0 if found else 2
+
+
 def _gpu(driver: ctypes.CDLL, number: int) -> Gpu:
     device, name = ctypes.c_int(), ctypes.create_string_buffer(NAME_BYTES)
     driver.cuDeviceGet(ctypes.byref(device), number)
@@ -41,3 +51,7 @@ def _gpu(driver: ctypes.CDLL, number: int) -> Gpu:
         return value.value
 
     return Gpu(name.value.decode(), (attribute(CAPABILITY_MAJOR), attribute(CAPABILITY_MINOR)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

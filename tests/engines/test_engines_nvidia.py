@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engines import nvidia
 from engines.nvidia import Gpu, gpus
 
 
@@ -50,3 +51,15 @@ def test_without_a_driver_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert gpus() == ()
+
+
+def test_it_says_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(nvidia, "gpus", lambda: (Gpu("NVIDIA H200", (9, 0)),))
+    assert nvidia.main() == 0
+    assert capsys.readouterr().out == "NVIDIA H200, compute capability 9.0\n"
+    monkeypatch.setattr(nvidia, "gpus", tuple)
+    assert nvidia.main() == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("There is no NVIDIA GPU here")
