@@ -16,6 +16,7 @@ from OpenGL import GL
 from realtime.frame import Floats, Pixels
 from realtime.geometry.mesh import Mesh
 from realtime.render import gl
+from realtime.render.samples import Multisampled
 from realtime.render.surface import Patch, Surfaces, Warp
 from realtime.render.transfer import HostTransfer, Transfer
 from realtime.timing import Split
@@ -52,6 +53,7 @@ class Canvas:
         self._input = gl.Target((1, 1))
         self._output = gl.Target((1, 1))
         self._tile = gl.Target((1, 1), depth=True)
+        self._samples: Multisampled | None = None
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
@@ -124,10 +126,23 @@ class Canvas:
             steps = [-(-max(v, t) // _TILE_STEP) * _TILE_STEP for v, t in zip(view, self._tile.size, strict=True)]
             self._tile.release()
             self._tile = gl.Target((steps[0], steps[1]), floating=detail or self._tile.floating, depth=True)
+        if warp.smooth and not self._tile.floating:
+            self._draw_smoothly(warp, rectangle, view)
+            return view
         self._tile.bind(view)
         self._tile.clear()
         self._surfaces.draw(warp, self.live, rectangle, view, "DETAIL" if self._tile.floating else None)
         return view
+
+    def _draw_smoothly(self, warp: Warp, rectangle: gl.Rectangle, view: tuple[int, int]) -> None:
+        """Draw a surface with several samples a pixel, and put their means into the tile."""
+        if self._samples is None or self._samples.size != self._tile.size:
+            if self._samples is not None:
+                self._samples.release()
+            self._samples = Multisampled(self._tile.size)
+        self._samples.begin(view)
+        self._surfaces.draw(warp, self.live, rectangle, view)
+        self._samples.resolve(self._tile, view)
 
     def draw_confidence(self, warp: Warp, rectangle: gl.Rectangle, target: gl.Target) -> None:
         """Draw how far a surface is to be believed, over what `target` holds of those beneath it.
@@ -190,6 +205,8 @@ class Canvas:
             program.release()
         for target in (self._input, self._output, self._tile):
             target.release()
+        if self._samples is not None:
+            self._samples.release()
 
     def _begin_paint(self, point_size: float = 1.0) -> None:
         self._output.bind()

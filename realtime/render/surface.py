@@ -52,6 +52,7 @@ class Warp:
         grain: standard deviation of noise to add (0..1 of a colour), and its seed.
         opacity: of the whole surface, in [0, 1].
         cover: what is in front of it, so that the live frame shows there; None: nothing is.
+        smooth: draw with several samples a pixel, for a surface that shows its edge: one that does not fade out.
     """
 
     mesh: Mesh
@@ -70,6 +71,7 @@ class Warp:
     grain: tuple[float, float] = (0.0, 0.0)
     opacity: float = 1.0
     cover: Cover | None = None
+    smooth: bool = False
 
     def fill(self, mesh: gl.Mesh) -> None:
         """Put what `shaders/warp.vert` takes of each vertex into a mesh."""

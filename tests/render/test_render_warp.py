@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from faces_making import FRONTAL, portrait, posed_solid, smooth_picture, texture_of
@@ -314,3 +315,26 @@ def test_the_nearer_surface_hides_the_further_one(canvas: Canvas) -> None:
     raster = rasterise(both_sides, position, size)
     assert (raster.triangle >= len(MESH.triangles)).sum() > 1000, "the fold covers some"
     _compare(ours.astype(float), sample(picture, raster.carry(source)), ours.max(axis=2) > 30, raster.mask)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_a_smooth_surface_covers_pixels_at_its_edge_in_part(canvas: Canvas, smooth: bool) -> None:
+    """A white triangle's brightness is the share of each pixel that it covers, to a quarter."""
+    size = (96, 80)
+    corners = np.array([[10.3, 8.2], [85.6, 21.7], [31.9, 70.4]], np.float32)
+    whole = face_mesh()
+    mesh = type(whole)(whole.uv[:3], whole.weights[:3], np.array([[0, 1, 2]], np.int32))
+    canvas.begin(np.zeros((size[1], size[0], 3), np.uint8))
+    texture = texture_of(np.full((8, 8, 3), 255, np.uint8))
+    canvas.warp(Warp(mesh, np.column_stack([corners, np.zeros(3, np.float32)]), corners / 16, texture, smooth=smooth))
+    ours = canvas.finish()[..., 0] / 255
+    texture.release()
+    fine = np.zeros((16 * size[1], 16 * size[0]), np.uint8)
+    cv2.fillPoly(fine, [np.round((corners + 0.5) * 16 - 0.5).astype(np.int32)], 255)
+    covered = cv2.resize(fine, size, interpolation=cv2.INTER_AREA) / 255
+    edge = (covered > 0.02) & (covered < 0.98)
+    assert edge.sum() > 100
+    assert (ours[covered > 0.995] == 1).all()
+    assert (ours[covered == 0] == 0).all()
+    assert (np.abs(ours - covered)[edge].max() < 0.35) == smooth
+    assert (len(np.unique(ours)) > 2) == smooth
