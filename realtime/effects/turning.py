@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.lstsq import solve
-from realtime.analysis.pose import PIVOT
+from realtime.analysis.pose import PIVOT, rotation_of
 from realtime.effects.modelling import Model
 from realtime.frame import Face, Floats
 from realtime.geometry.mesh import head_mesh
-from realtime.geometry.topology import LANDMARKS, eye_distance
+from realtime.geometry.relief import relief
+from realtime.geometry.topology import LANDMARKS, OUTER_EYE_CORNERS, eye_distance
 from realtime.geometry.views import view_depth
 from realtime.render.surface import Warp
 
@@ -63,14 +64,28 @@ def _aimed(turn: Turn) -> tuple[Floats, Floats]:
     return solid.astype(np.float32), turned[:, :2].astype(np.float32)
 
 
+def backwards(face: Face) -> Floats:
+    """(3,) float32 pixels: one eye distance in the direction a face looks away from, see `relief`."""
+    assert face.depth is not None
+    left, right = (np.append(face.points[corner], face.depth[corner]) for corner in OUTER_EYE_CORNERS)
+    size = np.linalg.norm(right - left)
+    return np.asarray(size * rotation_of(face.pose)[:, 2], np.float32)
+
+
+def head_relief() -> Floats:
+    """(V,) float32 `relief` at the vertices of `head_mesh`; 0 round the face."""
+    face = relief()
+    return np.pad(face, (0, len(head_mesh()[0].uv) - len(face)))
+
+
 def _turned(face: Face, affine: Floats) -> Model | None:
     if not np.isfinite(affine).all():
         return None
     assert face.depth is not None
     mesh, anchors, follow = head_mesh()
     inner, rings = np.s_[: len(mesh.uv) - len(anchors)], np.s_[len(mesh.uv) - len(anchors) :]
-    source = mesh.weights @ face.points
-    vertices = np.column_stack([source, mesh.weights @ face.depth])
+    vertices = mesh.weights @ np.column_stack([face.points, face.depth]) + head_relief()[:, None] * backwards(face)
+    source = vertices[:, :2].copy()
     position = source.copy()
     position[inner] = vertices[inner] @ affine[:, :3].T + affine[:, 3]
     movement = position[anchors] - source[anchors]
@@ -79,4 +94,4 @@ def _turned(face: Face, affine: Floats) -> Model | None:
     # what surrounds the face lies behind all of it
     depth[inner] = depth[inner] * 0.5 - 0.5
     depth[rings] = 0.9 - 0.4 * follow
-    return Model(affine, Warp(mesh, np.column_stack([position, depth]), source))
+    return Model(affine, Warp(mesh, np.column_stack([position, depth]), source, smooth=True))

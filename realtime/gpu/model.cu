@@ -253,6 +253,7 @@ struct Head {
     const float* points;  // KEYPOINTS x 2, frame pixels
     const float* depth;   // KEYPOINTS
     float rotation[9];    // row by row
+    float backwards[3];   // one eye distance away from where it looks
 };
 
 // Lays out what the least squares take, for each head: its landmarks with depth (LANDMARKS x 3), and where they are once
@@ -284,11 +285,12 @@ extern "C" __global__ void aim_turned(const Head* heads, float* points, float* t
 }
 
 // A block of THREADS makes the vertices of a head: first `inner` of the face, then those of the rings round it, each of
-// which hangs on a vertex of the face (anchors) and follows its movement by a share (follow). `affines`, weights, uv,
-// `drawn` and `told` as in `model`; the texture is the live frame itself, in its own colours.
+// which hangs on a vertex of the face (anchors) and follows its movement by a share (follow). `relief` says how many eye
+// distances a vertex lies behind the surface of the keypoints. `affines`, weights, uv, `drawn` and `told` as in `model`;
+// the texture is the live frame itself, in its own colours.
 extern "C" __global__ void __launch_bounds__(THREADS) turn(
-    const Head* heads, const float* affines, const float* weights, const float2* uv, const int* anchors,
-    const float* follow, int inner, int vertices, float* drawn, float* told)
+    const Head* heads, const float* affines, const float* weights, const float2* uv, const float* relief,
+    const int* anchors, const float* follow, int inner, int vertices, float* drawn, float* told)
 {
     __shared__ float points[AXES];
     __shared__ float2 moved[MOST_VERTICES];
@@ -314,7 +316,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) turn(
         const int v = me + THREADS * j;
         if (v >= vertices)
             continue;
-        float x = 0.f, y = 0.f, z = 0.f;
+        const float behind = relief[v];
+        float x = behind * head.backwards[0], y = behind * head.backwards[1], z = behind * head.backwards[2];
         for (int i = 0; i < KEYPOINTS; ++i) {
             const float weight = weights[i * vertices + v];
             x += weight * points[3 * i];

@@ -28,7 +28,7 @@ WISH = np.dtype(
     + [("trust", "<f4", 2), ("stretch", "<f4", 2), ("gains", "<f4", KEYPOINTS)]
 )
 
-HEAD = np.dtype([("points", "<u8"), ("depth", "<u8"), ("rotation", "<f4", (3, 3))], align=True)
+HEAD = np.dtype([("points", "<u8"), ("depth", "<u8"), ("rotation", "<f4", (3, 3)), ("backwards", "<f4", 3)], align=True)
 
 
 class ModelKernels(Kernels):
@@ -46,7 +46,7 @@ class ModelKernels(Kernels):
         self._aim = self._module.function("aim", "PPPPP")
         self._model = self._module.function("model", "PPPPPPiPP")
         self._aim_turned = self._module.function("aim_turned", "PPP")
-        self._turn = self._module.function("turn", "PPPPPPiiPP")
+        self._turn = self._module.function("turn", "PPPPPPPiiPP")
 
     def solve(
         self,
@@ -109,7 +109,7 @@ class ModelKernels(Kernels):
         self,
         heads: DeviceArray,
         affines: DeviceArray,
-        mesh: tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray],
+        mesh: tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray, DeviceArray],
         drawn: DeviceArray,
         told: DeviceArray,
     ) -> None:
@@ -118,10 +118,11 @@ class ModelKernels(Kernels):
         Args:
             heads: (N,) of HEAD.
             affines: as solved.
-            mesh: weights (81, V), uv (V, 2) float32, and of the rings anchors (R,) int32 and follow (R,) float32.
+            mesh: weights (81, V), uv (V, 2), relief (V,) float32, and of the rings anchors (R,) int32 and follow (R,)
+                float32.
             drawn, told: as in `model`.
         """
-        vertices, rings = drawn.shape[1], mesh[2].shape[0]
+        vertices, rings = drawn.shape[1], mesh[3].shape[0]
         before = [array.pointer for array in (heads, affines, *mesh)]
         blocks = (heads.shape[0], 1)
         sizes = vertices - rings, vertices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from engines import MAX_BATCH, EngineError
 from engines.runtime import cuda
 from engines.runtime.cuda import Memory
 from realtime.effects.modelling import Model
-from realtime.effects.turning import Turn, Turner
+from realtime.effects.turning import Turn, Turner, backwards, head_relief
 from realtime.geometry.mesh import head_mesh
 from realtime.geometry.topology import LANDMARKS
 from realtime.gpu.chain import Chain, MakeChain
@@ -43,10 +44,11 @@ class DeviceTurner(Turner):
         self._memory = Memory()
         mesh, anchors, follow = head_mesh()
         self._shape = mesh
-        weights, uv, hangs, follows = (
-            sent(self._memory, array, kernels.stream) for array in (mesh.weights.T.copy(), mesh.uv, anchors, follow)
+        weights, uv, behind, hangs, follows = (
+            sent(self._memory, array, kernels.stream)
+            for array in (mesh.weights.T.copy(), mesh.uv, head_relief(), anchors, follow)
         )
-        self._mesh = weights, uv, hangs, follows
+        self._mesh = weights, uv, behind, hangs, follows
         vertices = len(mesh.uv)
         self._heads = Exchange(self._memory, HEAD)
         self._told = Exchange(self._memory, _NUMBER, MAX_BATCH, 8 + 3 * vertices)
@@ -65,7 +67,7 @@ class DeviceTurner(Turner):
         for head, turn in zip(self._heads.here, turns, strict=False):
             row = rows[turn.face.id]
             head["points"], head["depth"] = address(row, "points"), address(row, "depth")
-            head["rotation"] = turn.rotation
+            head["rotation"], head["backwards"] = turn.rotation, backwards(turn.face)
         self._chain(len(turns))
         cuda.wait(self._kernels.stream)
         return [self._turned(place) for place in range(len(turns))]
@@ -82,4 +84,5 @@ class DeviceTurner(Turner):
         affine = told[:8].reshape(2, 4)
         if not np.isfinite(affine).all():
             return None
-        return Model(affine, DeviceWarp.at(self._shape, told[8:], self._drawn.item(place), self._transfer))
+        warp = DeviceWarp.at(self._shape, told[8:], self._drawn.item(place), self._transfer)
+        return Model(affine, replace(warp, smooth=True))

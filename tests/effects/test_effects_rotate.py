@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from faces_making import asymmetry, frame_of, portrait, posed_face
@@ -12,6 +13,8 @@ from realtime.analysis.pose import pose_of, rotation_of
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Frontalise, Rotate, sweep_yaw
 from realtime.frame import Face, Pixels, Pose
+from realtime.geometry.mesh import OUTLINE
+from realtime.geometry.template import template
 from realtime.geometry.topology import NOSE_TIP
 from realtime.render.canvas import Canvas
 
@@ -87,6 +90,20 @@ def test_the_nose_moves_where_the_head_turns(canvas: Canvas, settings: Settings,
     eyes = _projected(drawn[0].affine, face)[36:48].mean(axis=0) - face.points[36:48].mean(axis=0)
     assert (found - nose)[axis] * sign > 5
     assert ((found - nose) - eyes)[axis] * sign > 5, "further than the eyes, which lie behind it"
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_far_cheek_of_a_turned_head_stands_out(canvas: Canvas, side: int) -> None:
+    """At the nose's height it ends 0.417 eye distances aside of the head's middle, on the morphable model's surface."""
+    face = posed_face(size=90, centre=CENTRE)
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    cv2.fillPoly(pixels, [np.round(face.points[OUTLINE]).astype(np.int32)], (255, 255, 255))
+    picture, drawn = _draw(canvas, Rotate(), pixels, (face,), Settings(Mode.ROTATE, yaw=40.0 * side))
+    nose = _projected(drawn[0].affine, face)[NOSE_TIP]
+    bright = np.flatnonzero(picture[round(float(nose[1])), :, 0] > 128)
+    middle = nose[0] - 90 * (rotation_of(Pose(40.0 * side, 0, 0)) @ template()[NOSE_TIP])[0]
+    cheek = bright.max() if side > 0 else bright.min()
+    assert (cheek - middle) * side / 90 == pytest.approx(0.417, abs=0.04)
 
 
 @pytest.mark.parametrize("yaw", [-45.0, 20.0, 45.0])
