@@ -2,7 +2,9 @@
 
 Many real faces wear glasses or hair that nobody labelled. Taught as "nothing there", they would unteach what the drawn
 ones teach: so an example says where it is only believed to be free (`Example.believed`), and the loss gives in there
-where the network is sure of the contrary (see `training.recipes.occlusion`).
+where the network is sure of the contrary (see `training.recipes.occlusion`). Fringes and hats are told by their colour
+as the live program tells those of a photo (`realtime.effects.bare`): they are covers where that is sure, and nobody's
+knowledge where it is not.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 
 from engines.networks.occlusion import SIZE
+from realtime.effects.bare import bare
 from realtime.geometry.crops import face_crop
 from realtime.geometry.mesh import OUTLINE
 from training import data, run
@@ -27,7 +30,9 @@ SHARE = {"300w": 0.5, "ytf": 0.25, "muxspace": 0.2, "video": 0.05}
 HELD_OUT_CLIPS = ("d9", "d12")
 PRESS_PHOTOS = 4  # only every so many-th of them
 TAKES = 2  # of each scene, by as many cameras: drawing costs more than a step of the training
+HARMED = 0.45  # share of scenes in which light, make-up or a beard change what covers nothing
 COVERED = 0.75  # share of scenes in which something is in front of the face
+_HAIR = (0.1, 0.9)  # a picture's own hair or hat: from the first on nobody knows, from the second on it is one
 _BESIDE = 9  # pixels: so near to what was drawn, the picture is known to be free
 _EDGES = 4.0  # weight of edges and thin things, beside 1 everywhere
 _MARGIN = 0.04  # of the crop: the face counts this far beyond its outline
@@ -82,19 +87,24 @@ def example(source: Material, number: int, rng: np.random.Generator, covered: fl
     crop = moved_crop(face_crop(points, SIZE), rng.normal(0, 5), scale, rng.normal(0, 0.02, 2))
     cut = crop.cut(source.faces.picture(row))
     scene = Scene(cut, crop.into(points))
-    if rng.random() < 0.4:
+    grey = cv2.absdiff(cut[..., 0], cut[..., 2]).max() < 6
+    hidden = 1 - bare(cut, scene.points) / np.float32(255)
+    inside = face_region(scene.points)
+    own = (hidden > _HAIR[1]) & (inside > 0) & (not grey)  # grey tells hair from shade too badly
+    if rng.random() < HARMED:
         draw_one(HARMLESS, scene, rng)
     if rng.random() < covered:
         for _ in range(1 + (rng.random() < 0.2)):
             draw_one(OCCLUDERS, scene, rng)
-    inside = face_region(scene.points)
     edges = np.abs(scene.mask - cv2.blur(scene.mask, (7, 7)))
-    weight = np.maximum(inside, 0.3 * (scene.mask > 0.5)) * ~scene.unsure * (1 + _EDGES * edges)
-    believed = cv2.dilate(scene.mask, np.ones((2 * _BESIDE + 1,) * 2)) < 0.05
+    unsure = scene.unsure | ((hidden > _HAIR[0]) & ~own & (scene.mask < 0.5))
+    weight = np.maximum(inside, 0.3 * (scene.mask > 0.5)) * ~unsure * (1 + _EDGES * edges)
+    mask = np.maximum(scene.mask, own)
+    believed = cv2.dilate(mask, np.ones((2 * _BESIDE + 1,) * 2)) < 0.05
     image = np.clip(scene.picture, 0, 255).astype(np.uint8)
-    if cv2.absdiff(cut[..., 0], cut[..., 2]).max() < 6:  # a grey picture
+    if grey:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return Example(image, scene.mask, weight.astype(np.float32), believed)
+    return Example(image, mask, weight.astype(np.float32), believed)
 
 
 def taken(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

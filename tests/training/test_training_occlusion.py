@@ -12,6 +12,7 @@ from faces_making import portrait, posed_face, posed_solid
 
 from engines.networks.occlusion import SIZE, OcclusionNet
 from realtime.frame import Pose
+from realtime.geometry.crops import face_crop
 from realtime.geometry.template import template
 from realtime.geometry.topology import LEFT_EYE
 from training.data import FaceSet
@@ -114,12 +115,33 @@ def test_an_example_asks_on_the_face_and_on_what_was_drawn() -> None:
     made = [example(source, number % 3, np.random.default_rng(number), covered=number % 2) for number in range(8)]
     for number, one in enumerate(made):
         assert one.image.shape == (SIZE, SIZE, 3)
-        assert (one.mask.max() > 0) == bool(number % 2)
+        assert (one.mask[SIZE // 2 :].max() > 0) <= bool(number % 2), "of its own the picture has hair, above"
         assert 0.15 < (one.weight > 0).mean() < 0.9
         assert not (one.believed & (one.mask > 0.05)).any()
         if not number % 2:
-            assert one.believed.all()
+            assert one.believed[SIZE // 2 :].all()
             assert (one.weight == (one.weight > 0)).all()
+
+
+@pytest.mark.parametrize("colour", [(22, 16, 12), (170, 40, 30), None], ids=["dark", "red", "none"])
+def test_a_pictures_own_fringe_is_a_cover(colour: tuple[int, int, int] | None) -> None:
+    """And its edge is nobody's knowledge; in grey, all of it is."""
+    face = posed_face(size=100, centre=(150, 170))
+    picture = portrait(face.points, (300, 300))
+    brow = round(float(face.points[17:27, 1].min()))
+    rows = slice(0, brow - 25)
+    picture[rows] = np.median(picture[170:180, 120:180], axis=(0, 1)) if colour is None else colour
+    for shown, known in ((picture, colour is not None), (picture.mean(axis=2, keepdims=True).repeat(3, 2), False)):
+        code = cv2.imencode(".png", shown[..., ::-1])[1].ravel()
+        box, whom, free = np.zeros((1, 4), np.float32), np.array([""]), np.zeros(1, bool)
+        source = Material(FaceSet("300w", [code], face.points[None], box, whom, free), np.arange(1))
+        made = example(source, 0, np.random.default_rng(1), covered=0)
+        crop = face_crop(face.points, SIZE)
+        forehead = tuple(np.round(crop.into(np.array([[150.0, brow - 45]]))[0]).astype(int)[::-1])
+        cheek = tuple(np.round(crop.into(np.array([[125.0, 175]]))[0]).astype(int)[::-1])
+        assert made.mask[cheek] == 0 < made.weight[cheek]
+        assert made.mask[forehead] == known
+        assert (made.weight[forehead] > 0) == (known or colour is None)
 
 
 def test_batches_depend_on_the_step_alone() -> None:

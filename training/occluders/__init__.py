@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from training.occluders.glasses import glasses
-from training.occluders.hair import curtain, strands
+from training.occluders.hair import curtain, locks, strands
 from training.occluders.hands import hand
 from training.occluders.harmless import blinds, flash, make_up, shadow, stubble
 from training.occluders.scene import Scene
@@ -23,9 +23,10 @@ Draw = Callable[[Scene, np.random.Generator], None]
 
 # What is drawn, and how often each of them of all of its list. Glasses, hair and hands are what people really show.
 OCCLUDERS: dict[Draw, float] = {
-    glasses: 0.36,
+    glasses: 0.30,
     strands: 0.08,
-    curtain: 0.10,
+    locks: 0.08,
+    curtain: 0.08,
     hand: 0.24,
     microphone: 0.04,
     cup: 0.03,
@@ -34,7 +35,7 @@ OCCLUDERS: dict[Draw, float] = {
     hat: 0.03,
     blob: 0.06,
 }
-HARMLESS: dict[Draw, float] = {shadow: 0.35, blinds: 0.05, flash: 0.2, make_up: 0.2, stubble: 0.2}
+HARMLESS: dict[Draw, float] = {shadow: 0.3, blinds: 0.2, flash: 0.15, make_up: 0.17, stubble: 0.18}
 
 
 def draw_one(choices: dict[Draw, float], scene: Scene, rng: np.random.Generator) -> None:

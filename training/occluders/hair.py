@@ -1,4 +1,4 @@
-"""Hair over the forehead and down the sides: single strands, and fringes in which no skin is left."""
+"""Hair over the forehead and down the sides: single strands, long hair that hangs, fringes that leave no skin."""
 
 from __future__ import annotations
 
@@ -23,14 +23,38 @@ def strands(scene: Scene, rng: np.random.Generator) -> None:
         reach = scene.unit * rng.uniform(0.25, 1.6)
         bend = rng.normal(0, 0.5)
         spread = scene.unit * rng.uniform(0.01, 0.12)
+        tousled = rng.uniform(0.02, 0.15)
         for _ in range(int(rng.integers(2, 14))):
-            path = _stroke(root + rng.normal(0, spread, 2), fall + rng.normal(0, 0.12), reach, bend, rng)
+            path = _stroke(root + rng.normal(0, spread, 2), fall + rng.normal(0, tousled), reach, bend, rng)
             alpha = scene.line(path, rng.uniform(0.25, 1.3) * scene.unit / 45) * rng.uniform(0.5, 1)
             light = np.where(alpha > 0.3, rng.uniform(0.6, 1.5), light)
             total = np.maximum(total, alpha) + 0.3 * np.minimum(total, alpha)
     total = np.minimum(total, 1)
     scene.cast_shadow(total, rng)
     scene.paint(np.clip(colour * light[..., None], 0, 255), total, np.minimum(1.4 * total, 1))
+
+
+def locks(scene: Scene, rng: np.random.Generator) -> None:
+    """Long hair that hangs from a parting over temples and cheeks, strand beside strand, thinner towards the nose."""
+    total, light = np.zeros_like(scene.mask), np.ones_like(scene.mask)
+    colour, part = _colour(scene, rng), rng.uniform(-0.35, 0.35)
+    down = np.linspace(0, 1, 14)
+    for side in rng.permutation([-1, 1])[: 2 if rng.random() < 0.6 else 1]:
+        inner, wide, low = rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.6), rng.uniform(-0.1, 1.3)
+        wave, waves, phase = rng.uniform(0, 0.08), rng.uniform(0.5, 3), rng.uniform(0, 6)
+        for _ in range(int(rng.integers(6, 45))):
+            out = inner + wide * rng.beta(2, 1)
+            across = part + (side * out - part) * (1 - (1 - down) ** rng.uniform(2, 5))
+            across = across + wave * np.sin(phase + 6.3 * waves * down) + rng.normal(0, 0.02) * down
+            height = -1.5 + (low + rng.normal(0, 0.15) + 1.5) * down
+            path = scene.at(np.column_stack([across, height, -0.08 + 0.6 * across**2]))
+            alpha = scene.line(path, rng.uniform(0.4, 2.5) * scene.unit / 45) * rng.uniform(0.4, 1)
+            light = np.where(alpha > 0.3, rng.uniform(0.6, 1.4), light)
+            total = np.maximum(total, alpha) + 0.4 * np.minimum(total, alpha)
+    total = np.minimum(total, 1)
+    scene.cast_shadow(total, rng)
+    soft = cv2.GaussianBlur(light, (0, 0), 0.6)
+    scene.paint(np.clip(colour * soft[..., None], 0, 255), total, np.minimum(1.4 * total, 1))
 
 
 def curtain(scene: Scene, rng: np.random.Generator) -> None:

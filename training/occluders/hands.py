@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from realtime.geometry.topology import JAW
 from training.occluders.scene import Scene, noise
 
 # In palm widths: where each finger begins along and across the palm, its length, and its thickness. Thumb first.
@@ -17,6 +18,7 @@ _FINGERS = (
     ((1.0, 0.13), 0.9, 0.102),
     ((0.92, 0.36), 0.7, 0.09),
 )
+_RESTING = 0.3  # share of hands in which the face rests
 _SEGMENTS = (0.46, 0.3, 0.24)  # of a finger's length
 
 
@@ -44,7 +46,9 @@ def hand(scene: Scene, rng: np.random.Generator) -> None:
     limbs, nails = _limbs(scene, rng)
     total = np.zeros_like(scene.mask)
     picture = np.zeros_like(scene.picture)
-    paint = _Paint(_skin(scene, rng), _light(rng), rng.uniform(0.25, 0.75), rng.uniform(0, 0.35))
+    smooth = rng.random() < 0.4  # in even light no finger stands out
+    shades, outlines = ((0.1, 0.4), (0.0, 0.12)) if smooth else ((0.25, 0.75), (0.0, 0.35))
+    paint = _Paint(_skin(scene, rng), _light(rng), rng.uniform(*shades), rng.uniform(*outlines))
     for number, limb in enumerate(limbs):
         _shaded(picture, total, limb, paint)
         if number in nails:
@@ -60,12 +64,17 @@ def hand(scene: Scene, rng: np.random.Generator) -> None:
 def _limbs(scene: Scene, rng: np.random.Generator) -> tuple[list[Capsule], dict[int, Capsule]]:
     """The limbs in the order they are painted, and the nail that comes after each fingertip."""
     palm = scene.unit * rng.uniform(0.75, 1.25)  # width; a palm is about as wide as the eyes are apart
-    angle = np.deg2rad(rng.normal(-90, 55))  # where the fingers point: up, more often than not
+    low, high = scene.points.min(axis=0), scene.points.max(axis=0)
+    if rng.random() < _RESTING:  # chin or cheek in the hand: the fingers come from beyond the jaw
+        target = scene.points[rng.choice(JAW[2:15])] + rng.normal(0, 0.12, 2) * scene.unit
+        inwards = scene.points.mean(axis=0) - target
+        angle = np.arctan2(inwards[1], inwards[0]) + np.deg2rad(rng.normal(0, 40))
+    else:
+        target = low + rng.uniform(0.05, 0.95, 2) * (high - low)
+        angle = np.deg2rad(rng.normal(-90, 55))  # where the fingers point: up, more often than not
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]]) * rng.choice([-1, 1])
     part = rng.uniform(0.0, 1.9) if rng.random() < 0.7 else rng.uniform(1.4, 2.0)  # what of the hand hides the target
-    low, high = scene.points.min(axis=0), scene.points.max(axis=0)
-    target = low + rng.uniform(0.05, 0.95, 2) * (high - low)
     wrist = target - along * palm * part + across * palm * rng.normal(0, 0.3)
 
     def at(place: np.ndarray | tuple[float, float]) -> np.ndarray:

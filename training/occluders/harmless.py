@@ -27,11 +27,15 @@ def shadow(scene: Scene, rng: np.random.Generator) -> None:
 
 
 def blinds(scene: Scene, rng: np.random.Generator) -> None:
-    """Bars of light and shade."""
+    """Bars of light and shade, as wide as each other or not; the light may be dazzling."""
     y, x = np.mgrid[: scene.size, : scene.size].astype(np.float32)
     angle = rng.uniform(0, np.pi)
-    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / (scene.unit * rng.uniform(0.15, 1)))
-    _darken(scene, np.clip(3 * wave, 0, 1), rng)
+    length = scene.unit * rng.uniform(0.15, 1)
+    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / length + rng.uniform(0, 2 * np.pi))
+    cover = np.clip(rng.uniform(2, 8) * (wave + rng.normal(0, 0.3)), 0, 1)
+    if rng.random() < 0.3:
+        scene.shade(1 + rng.uniform(0.1, 0.8) * (1 - cover))
+    _darken(scene, cover, rng)
 
 
 def flash(scene: Scene, rng: np.random.Generator) -> None:
