@@ -15,6 +15,9 @@ from torch.nn import functional
 
 CHANNELS = 5  # red, green, blue, confidence, mask
 BASE = 128  # the side at which tiles are looked at; larger ones are reduced to it
+# The most a colour may change, of 0..1. What a network would change by more it has taken for something else: deep
+# wrinkles for bad light, and the face gets blotches.
+LIMIT = 12 / 255
 
 
 def block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -55,7 +58,7 @@ class Repair(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def residual(self, tile: Tensor) -> Tensor:
-        """(B, 3, S, S) what to add where the mask is 1."""
+        """(B, 3, S, S) what to add where the mask is 1, within ±`LIMIT`."""
         small = _resized(tile, 1 / self.reduce) if self.reduce > 1 else tile
         fine2 = self.encode2(small)
         fine4 = self.encode4(fine2)
@@ -64,7 +67,7 @@ class Repair(nn.Module):
         level8 = self.decode8(around + self.far(around))
         level4 = self.decode4(fine4 + _twice(self.rise4(level8)))
         level2 = self.decode2(fine2 + _twice(self.rise2(level4)))
-        residual = functional.pixel_shuffle(self.head(level2), 2)
+        residual = LIMIT * torch.tanh(functional.pixel_shuffle(self.head(level2), 2) / LIMIT)
         if self.reduce == 1:
             return residual
         return _resized(residual, self.reduce)
