@@ -38,19 +38,37 @@ def test_people_are_held_out_whole_and_faces_lie_where_they_should(data: Path) -
     assert np.mean(nearer) > 0.9
 
 
-def test_pairs_are_half_of_one_person(data: Path) -> None:
+class Nearness(torch.nn.Module):
+    """Thinks that maps with about the same code, here given, are of one person."""
+
+    def column(self, codes: torch.Tensor) -> torch.Tensor:
+        return codes
+
+    def compare(self, apart: torch.Tensor) -> torch.Tensor:
+        return 20 * (0.5 - apart.sum(dim=1, keepdim=True))
+
+
+def test_the_verifier_learns_from_every_pair_of_a_batch(data: Path) -> None:
     faces = rap3df.read()
-    pairs = depth_verifier.Pairs(depth_verifier.Config(real=1.0, batch_size=6), faces)
-    first, again = pairs(3), pairs(3)
-    assert first["same"].tolist() == [1, 0, 1, 0, 1, 0]
-    assert first["first"].shape == first["second"].shape == (6, 1, 100, 100)
+    people = depth_verifier.People(depth_verifier.Config(real=1.0, batch_size=6), faces)
+    first, again = people(3), people(3)
+    assert first["person"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert first["maps"].shape == (12, 1, 100, 100)
     assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert not np.array_equal(first["first"][0], first["second"][0])
+    assert not np.array_equal(first["maps"][0], first["maps"][1])
     torch.manual_seed(0)
     tensors = {name: torch.from_numpy(value) for name, value in first.items()}
     parts = depth_verifier.loss(depth_verifier.DepthVerifier(), tensors)
     assert float(parts["loss"].detach()) == pytest.approx(np.log(2), abs=0.4)
     assert 0 <= float(parts["accuracy"]) <= 1
+
+
+def test_pairs_of_one_person_count_as_much_as_all_others() -> None:
+    person = torch.tensor([0, 0, 1, 1])
+    known = {"maps": person[:, None].float(), "person": person}
+    assert float(depth_verifier.loss(Nearness(), known)["accuracy"]) == 1
+    alike = {"maps": torch.zeros(4, 1), "person": person}  # all thought to be one: two pairs are right, four wrong
+    assert float(depth_verifier.loss(Nearness(), alike)["accuracy"]) == 0.5
 
 
 def test_a_jittered_crop_moves_a_little(data: Path, rng: np.random.Generator) -> None:

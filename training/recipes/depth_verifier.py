@@ -2,8 +2,9 @@
 
     python -m training depth_verifier --stock runs/stock_160      --export writes the run's averaged weights
 
-Pairs of one person and of two in equal parts, from RAP3DF's training people and from synthetic people, of whom four
-pictures lie side by side. `python -m bench depth` asks it about true and generated maps of held-out people.
+A batch holds two maps each of some people, RAP3DF's training people and synthetic ones (of whom four pictures lie side
+by side), and every pair in it is judged. `python -m bench depth` asks it about true and generated maps of people held
+out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import tyro
 from torch import nn
 from torch.nn import functional
@@ -43,15 +45,16 @@ class Config:
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     real: float = 0.6
-    """Share of pairs from RAP3DF's training people."""
+    """Share of RAP3DF's training people in a batch."""
     batch_size: int = 32
+    """People, two maps of each."""
     learning_rate: float = 1e-3
     export: bool = False
     """Write the run's averaged weights to training/measured."""
 
 
-class Pairs:
-    """Batch number n: first and second (B, 1, S, S) in -1..1, same (B,) float32 1 for one person."""
+class People:
+    """Batch number n: maps (2B, 1, S, S) in -1..1 of B people, two each, one after the other; person (2B,) who."""
 
     def __init__(self, config: Config, real: rap3df.Rap3df) -> None:
         self._config, self._real = config, real
@@ -63,46 +66,42 @@ class Pairs:
     def __call__(self, step: int) -> Batch:
         """See the class."""
         rng = np.random.default_rng([self._config.run.seed, step])
-        firsts, seconds, same = [], [], []
-        for row in range(self._config.batch_size):
-            one = row % 2 == 0
-            pair = self._real_pair(rng, one) if rng.random() < self._config.real else self._drawn_pair(rng, one)
-            first, second = (coded(sample.depth).astype(np.float32) / 127.5 - 1 for sample in pair)
-            if rng.random() < 0.5:
-                first, second = first[:, ::-1], second[:, ::-1]
-            firsts.append(first)
-            seconds.append(second)
-            same.append(float(one))
-        return {
-            "first": np.stack(firsts)[:, None],
-            "second": np.stack(seconds)[:, None],
-            "same": np.array(same, np.float32),
-        }
+        count = self._config.batch_size
+        measured = min(int(rng.binomial(count, self._config.real)), len(self._groups))
+        numbers = self._drawn.people(PEOPLE)
+        people = [self._measured(group, rng) for group in rng.choice(len(self._groups), measured, replace=False)]
+        people += [self._painted(person, rng) for person in rng.choice(numbers, count - measured, replace=False)]
+        maps = []
+        for pair in people:
+            mirror = np.s_[:, :: rng.choice([-1, 1])]
+            maps += [coded(sample.depth)[mirror].astype(np.float32) / 127.5 - 1 for sample in pair]
+        return {"maps": np.stack(maps)[:, None], "person": np.repeat(np.arange(count), 2)}
 
-    def _real_pair(self, rng: np.random.Generator, one: bool) -> tuple[Sample, Sample]:
-        if one:
-            group = self._groups[rng.integers(len(self._groups))]
-            a, b = rng.choice(group, 2, replace=False)
-        else:
-            mine, other = rng.choice(len(self._groups), 2, replace=False)
-            a, b = rng.choice(self._groups[mine]), rng.choice(self._groups[other])
-        return of_rap3df(self._real, int(a), rng), of_rap3df(self._real, int(b), rng)
+    def _measured(self, group: int, rng: np.random.Generator) -> tuple[Sample, Sample]:
+        first, second = (of_rap3df(self._real, int(row), rng) for row in rng.choice(self._groups[group], 2, False))
+        return first, second
 
-    def _drawn_pair(self, rng: np.random.Generator, one: bool) -> tuple[Sample, Sample]:
+    def _painted(self, person: int, rng: np.random.Generator) -> tuple[Sample, Sample]:
         views = Ranges().views
-        person, other = (int(number) for number in rng.choice(self._drawn.people(PEOPLE), 2, replace=False))
-        a, b = rng.choice(views, 2, replace=False)
-        second = person if one else other
-        faces = self._drawn(person * views + int(a)), self._drawn(second * views + int(b))
-        first, then = (of_synthetic(face, rng, noisy=True) for face in faces)
-        return first, then
+        rows = (int(person) * views + int(view) for view in rng.choice(views, 2, replace=False))
+        first, second = (of_synthetic(self._drawn(row), rng, noisy=True) for row in rows)
+        return first, second
 
 
 def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
-    """Cross entropy, and the share judged rightly."""
-    scores = model(batch["first"], batch["second"]).float()
-    wrong = functional.binary_cross_entropy_with_logits(scores, batch["same"])
-    return {"loss": wrong, "accuracy": ((scores > 0).float() == batch["same"]).float().mean()}
+    """Cross entropy of all pairs in the batch, those of one person weighing as much as those of two, and the share
+    judged rightly."""
+    codes, person = model.column(batch["maps"]), batch["person"]
+    first, second = torch.triu_indices(len(codes), len(codes), 1)
+    scores = model.compare((codes[first] - codes[second]).abs())[:, 0].float()
+    same = person[first] == person[second]
+    wrong = functional.binary_cross_entropy_with_logits(scores, same.float(), reduction="none")
+    right = ((scores > 0) == same).float()
+    return {"loss": _balanced(wrong, same), "accuracy": _balanced(right, same)}
+
+
+def _balanced(values: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    return (values[same].mean() + values[~same].mean()) / 2
 
 
 def train(config: Config) -> None:
@@ -115,4 +114,4 @@ def train(config: Config) -> None:
         return
     run.prepare(config.run)
     optimisation = run.Optimisation(learning_rate=config.learning_rate)
-    run.fit(NAME, DepthVerifier(), Pairs(config, rap3df.read()), loss, config.run, optimisation)
+    run.fit(NAME, DepthVerifier(), People(config, rap3df.read()), loss, config.run, optimisation)
