@@ -1,7 +1,8 @@
-"""What modeller and turner of the GPU must do, on the CPU (tests/gpu_on_cpu) or on a GPU (tests/gpu): as the host's."""
+"""What modeller, tones and turner of the GPU must do, on the CPU (tests/gpu_on_cpu) or on a GPU (tests/gpu)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,17 +12,21 @@ import pytest
 from faces_making import frame_of, portrait, posed_face
 from frame_table import Bench
 
+from engines.runtime.base import DeviceArray
 from engines.runtime.cuda import Memory
 from realtime.analysis.pose import rotation_of
 from realtime.controls import Mode, Settings
 from realtime.effects.modelling import HostModeller, Layer
 from realtime.effects.photo import Person, person
+from realtime.effects.relight import Relight, Tone
 from realtime.effects.turning import HostTurner, Turn
 from realtime.frame import Face, Frame, Pose
 from realtime.gpu.following import Exchange
 from realtime.gpu.kernels import SEEN
 from realtime.gpu.model import ModelKernels
 from realtime.gpu.modelling import DeviceModeller
+from realtime.gpu.pictures import Pictures
+from realtime.gpu.tone import RUNNING, DeviceTones, ToneKernels
 from realtime.gpu.turning import DeviceTurner
 from realtime.gpu.twins import Pool, Twins
 
@@ -43,11 +48,17 @@ class ModelTable:
     def bench(self, model_kernels: ModelKernels) -> Bench:
         return Bench(model_kernels)
 
-    def test_surfaces_are_those_of_the_host(self, bench: Bench, rng: np.random.Generator) -> None:
+    @pytest.fixture
+    def make(self, model_kernels: ModelKernels, tone_kernels: ToneKernels) -> Callable[..., DeviceModeller]:
+        return lambda twins, transfer: DeviceModeller(model_kernels, tone_kernels, Pictures(), twins, transfer)
+
+    def test_surfaces_are_those_of_the_host(
+        self, bench: Bench, make: Callable[..., DeviceModeller], rng: np.random.Generator
+    ) -> None:
         """Two faces, each under its view and that view's mirror image, over a second in which they turn, talk and
         tremble; one leaves and comes back as another. Known faces' points are on the GPU, others are sent."""
         twins, rooms, transfer = Twins(), Pool(lambda: Exchange(Memory(), SEEN)), Kept()
-        ours, theirs = DeviceModeller(bench.kernels, twins, transfer), HostModeller()  # type: ignore[arg-type]
+        ours, theirs = make(twins, transfer), HostModeller()
         people = [_somebody(Pose(-30, 5, 10), 1), _somebody(Pose(8, 0, 0), 2)]
         held = []
         for number in range(12):
@@ -76,15 +87,16 @@ class ModelTable:
                 np.testing.assert_allclose(vertices[:, 2], mesh.vertices[:, 2], atol=2e-3)
                 np.testing.assert_allclose(vertices[:, 3:9], mesh.vertices[:, 3:9], atol=2e-3)
                 np.testing.assert_allclose(vertices[:, 9], mesh.vertices[:, 9], atol=0.02)
-                np.testing.assert_array_equal(vertices[:, 10:], mesh.vertices[:, 10:])
+                np.testing.assert_allclose(vertices[:, 10:], mesh.vertices[:, 10:], atol=0.01)
+                assert np.abs(vertices[:, 10:] - mesh.vertices[:, 10:]).mean() < 4e-3
                 np.testing.assert_array_equal(mine.warp.position, vertices[:, :3])
             for each in (ours, theirs):
                 each.keep([face.id for face in faces])
 
-    def test_the_median_is_of_the_last_ten_seconds(self, bench: Bench) -> None:
+    def test_the_median_is_of_the_last_ten_seconds(self, make: Callable[..., DeviceModeller]) -> None:
         """A face that changes its shape for good: slowly the drawn one takes it on, as on the host."""
         somebody = _somebody(Pose(0, 0, 0), 3)
-        ours, theirs = DeviceModeller(bench.kernels, Twins(), Kept()), HostModeller()  # type: ignore[arg-type]
+        ours, theirs = make(Twins(), Kept()), HostModeller()
         pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         for number in range(130):
             face = posed_face(size=90, centre=(200, 180))
@@ -99,9 +111,11 @@ class ModelTable:
                 assert wanted is not None
                 np.testing.assert_allclose(mine.warp.position, wanted.warp.position, atol=0.02)
 
-    def test_keypoints_that_are_no_numbers_give_nothing_and_later_the_last_affine(self, bench: Bench) -> None:
+    def test_keypoints_that_are_no_numbers_give_nothing_and_later_the_last_affine(
+        self, make: Callable[..., DeviceModeller]
+    ) -> None:
         somebody = _somebody(Pose(0, 0, 0), 4)
-        ours = DeviceModeller(bench.kernels, Twins(), Kept())  # type: ignore[arg-type]
+        ours = make(Twins(), Kept())
         pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
         good, bad = posed_face(size=90), posed_face(size=90)
         bad.points[:] = np.nan
@@ -114,6 +128,35 @@ class ModelTable:
         assert first is not None
         assert after is not None
         np.testing.assert_array_equal(after.affine, first.affine)
+
+
+class ToneTable:
+    @pytest.fixture
+    def bench(self, tone_kernels: ToneKernels) -> Bench:
+        return Bench(tone_kernels)
+
+    def test_tones_are_those_of_the_host(self, bench: Bench, rng: np.random.Generator) -> None:
+        """Dark and light skins, one half of which is blue, in light that changes; one reaches over the frame's corner,
+        one goes and another comes. OpenCV's Lab is read from a table: 0.4 off at most."""
+        ours, theirs = DeviceTones(bench.kernels, Pictures(), 5), {number: Relight() for number in range(3)}
+        for number in range(5):
+            places = [(150, 180), (10, 20), (350, 150)]
+            faces = [posed_face(Pose(9 * number, 0, 5), 80, place, face) for face, place in enumerate(places)]
+            if number == 2:
+                theirs[2] = Relight()
+                ours.keep([0, 1])
+                del faces[2]
+            pixels = portrait(faces[0].points, SIZE, seed=1).astype(float) * (0.3 + 0.15 * number)
+            pixels[:, 140:170] = [40, 60, 200]
+            frame = frame_of(np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8), 3 * number)
+            points = {face.id: bench.sent(face.points).pointer for face in faces}
+            running = ours.write(frame, points, 5)
+            ours.start(5, bench.kernels.stream)
+            for face in faces:
+                theirs[face.id].follow(Tone(frame.pixels, face.points), frame.time_s)
+                (mine,) = bench.fetched(DeviceArray(running[face.id], (1,), RUNNING))
+                np.testing.assert_allclose(mine["low"].transpose(1, 2, 0), theirs[face.id]._low, atol=4e-3)
+                assert mine["contrast"] == pytest.approx(theirs[face.id]._contrast, rel=0.02, abs=1e-3)
 
 
 class TurnTable:

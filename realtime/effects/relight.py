@@ -20,19 +20,19 @@ from realtime.geometry.thin_plate import thin_plate_weights
 
 GRID = 32
 # Of L, a, b: light changes across a face; its tone changes less.
-_BLUR_CELLS = (4.0, 8.0, 8.0)
+BLUR_CELLS = (4.0, 8.0, 8.0)
 _MEMORY_S = 0.3
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # as in shaders/warp.frag
-_CONTRAST = (0.8, 1.1)  # more contrast than the photo has is blotches more than features
-_DARKEST = 0.12  # of a photo's skin: what is darker is noise, of which no more than this is made
-_COLOUR = (0.25, 2.0)
-_BLUSH = 0.7  # share of the photo's differences in colour that is kept: all of them would be blotches on paler skin
+CONTRAST = (0.8, 1.1)  # more contrast than the photo has is blotches more than features
+DARKEST = 0.12  # of a photo's skin: what is darker is noise, of which no more than this is made
+COLOUR = (0.25, 2.0)
+BLUSH = 0.7  # share of the photo's differences in colour that is kept: all of them would be blotches on paler skin
 # To tell what is not skin, dark and light skins are first brought to this luma. Then: weights of the Lab axes, and the
 # distances from the skin's median where covering begins and is certain.
-_SKIN_LUMA = 0.55
-_COVER_AXES = np.array([0.5, 1.0, 1.0], np.float32)
+SKIN_LUMA = 0.55
+COVER_AXES = np.array([0.5, 1.0, 1.0], np.float32)
 _COVERED = (18.0, 30.0)
-_FOREIGN = (14.0, 24.0)  # the same, for what may lie on a face but says nothing of its light: a beard
+FOREIGN = (14.0, 24.0)  # the same, for what may lie on a face but says nothing of its light: a beard
 
 
 class Tone:
@@ -50,13 +50,13 @@ class Tone:
         """Measure (H, W, 3) RGB `pixels` with (81, 2) keypoints."""
         colours = _sampled(pixels, points)
         distance = _unlikeness(colours)
-        weight = _skin() * (1 - _rising(distance, *_FOREIGN)) + 1e-4 * _skin()
+        weight = skin_cells() * (1 - _rising(distance, *FOREIGN)) + 1e-4 * skin_cells()
         self.low = _rgb(_smooth(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), weight))
         detail = (colours @ LUMA) / np.maximum(self.low @ LUMA, 1e-2) - 1
         self.contrast = float(np.sqrt((weight * detail**2).sum() / weight.sum()))
         covered = _rising(distance, *_COVERED) * _beside_features()
         covered = cv2.dilate(covered, np.ones((3, 3), np.uint8)) * _beside_features()
-        self.clear = 1 - _at_vertices(cv2.GaussianBlur(covered, (0, 0), 0.8))
+        self.clear = 1 - at_vertices(cv2.GaussianBlur(covered, (0, 0), 0.8))
 
 
 class Relight:
@@ -69,7 +69,7 @@ class Relight:
 
     def follow(self, tone: Tone, time_s: float) -> None:
         """Take in the live face's tone of now; those of the last 0.3 s of media time are averaged."""
-        share = 1.0 if self._low is None else float(1 - np.exp(-max(time_s - self._time, 0.0) / _MEMORY_S))
+        share = 1.0 if self._low is None else share_of(time_s - self._time)
         self._low = tone.low if self._low is None else self._low + share * (tone.low - self._low)
         self._contrast += share * (tone.contrast - self._contrast)
         self._time = time_s
@@ -81,30 +81,35 @@ class Relight:
             source: tone of the face that is drawn.
         """
         assert self._low is not None
-        low, source_low = _at_vertices(self._low), _at_vertices(source.low)
+        low, source_low = at_vertices(self._low), at_vertices(source.low)
         _, colour = _split(low)
         source_luma, source_colour = _split(source_low)
-        scale = 1 / np.maximum(source_luma, _DARKEST)
-        contrast = float(np.clip(self._contrast / max(source.contrast, 1e-3), *_CONTRAST))
+        scale = 1 / np.maximum(source_luma, DARKEST)
+        contrast = float(np.clip(self._contrast / max(source.contrast, 1e-3), *CONTRAST))
         # what is brighter or darker than the skin has the live skin's colour; what differs in colour differs as much
         # in relation to the skin as it did in the photo
         alike = (colour * source_colour).sum(axis=1, keepdims=True)
         strength = (source_colour**2).sum(axis=1, keepdims=True)
-        tint = _BLUSH * np.clip(alike / np.maximum(strength, 1e-5), *_COLOUR)
+        tint = BLUSH * np.clip(alike / np.maximum(strength, 1e-5), *COLOUR)
         gain = scale * (contrast * low - tint * source_colour)
         offset = (1 - contrast * scale * source_luma) * low
         return np.column_stack([gain, tint, offset]).astype(np.float32)
 
 
+def share_of(step_s: float) -> float:
+    """How much of a tone is new, so many seconds after the last one."""
+    return float(1 - np.exp(-max(step_s, 0.0) / _MEMORY_S))
+
+
 def _unlikeness(colours: Floats) -> Floats:
     """(GRID, GRID) how far RGB colours of the flat face are from the skin's median, in Lab."""
-    plain = _skin() > 0.5
+    plain = skin_cells() > 0.5
     level = float(np.median(colours[plain] @ LUMA))
-    lab = cv2.cvtColor(np.minimum(colours * (_SKIN_LUMA / max(level, 0.02)), 1), cv2.COLOR_RGB2LAB)
-    return np.asarray(np.linalg.norm((lab - np.median(lab[plain], axis=0)) * _COVER_AXES, axis=-1), np.float32)
+    lab = cv2.cvtColor(np.minimum(colours * (SKIN_LUMA / max(level, 0.02)), 1), cv2.COLOR_RGB2LAB)
+    return np.asarray(np.linalg.norm((lab - np.median(lab[plain], axis=0)) * COVER_AXES, axis=-1), np.float32)
 
 
-def _at_vertices(grid: np.ndarray) -> np.ndarray:
+def at_vertices(grid: np.ndarray) -> np.ndarray:
     """(V[, C]) a (GRID, GRID[, C]) map of the flat face at the vertices of the face mesh."""
     at = (face_mesh().uv * GRID - 0.5)[:, None]
     return np.asarray(cv2.remap(grid, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))[:, 0]
@@ -117,7 +122,7 @@ def _beside_features() -> Floats:
 
 
 @cache
-def _grid_weights() -> Floats:
+def grid_weights() -> Floats:
     """(GRID², 81) keypoints → places of the grid's cell centres."""
     centres = (np.arange(GRID) + 0.5) / GRID
     at = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
@@ -125,20 +130,21 @@ def _grid_weights() -> Floats:
 
 
 @cache
-def _skin() -> Floats:
+def skin_cells() -> Floats:
+    """(GRID, GRID) in [0, 1]: how much of each cell is plain skin."""
     return np.asarray(cv2.resize(skin(), (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _sampled(pixels: Pixels, points: Floats) -> Floats:
     """(GRID, GRID, 3) RGB in 0..1 of the flat face."""
-    at = (_grid_weights() @ points.astype(np.float32)).reshape(GRID, GRID, 2)
+    at = (grid_weights() @ points.astype(np.float32)).reshape(GRID, GRID, 2)
     at = np.clip(at, -1, [pixels.shape[1], pixels.shape[0]]).astype(np.float32)
     colours = cv2.remap(pixels, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(colours / np.float32(255), np.float32)
 
 
 def _smooth(lab: Floats, weight: Floats) -> Floats:
-    return np.dstack([_blurred(lab[..., i], weight, cells) for i, cells in enumerate(_BLUR_CELLS)])
+    return np.dstack([_blurred(lab[..., i], weight, cells) for i, cells in enumerate(BLUR_CELLS)])
 
 
 def _blurred(values: Floats, weight: Floats, cells: float) -> Floats:

@@ -76,11 +76,12 @@ class GpuBackend(Backend):
         from realtime.gpu.interop import InteropTransfer
         from realtime.gpu.model import ModelKernels
         from realtime.gpu.modelling import DeviceModeller
+        from realtime.gpu.tone import ToneKernels
 
         if not isinstance(canvas.transfer, InteropTransfer):
             return super().modeller(canvas)
-        kernels = ModelKernels(canvas.transfer.kernels)
-        return DeviceModeller(kernels, self._faces, canvas.transfer, self._chained)
+        kernels, of_tones = ModelKernels(canvas.transfer.kernels), ToneKernels(canvas.transfer.kernels)
+        return DeviceModeller(kernels, of_tones, self.pictures, self._faces, canvas.transfer, self._chained)
 
     def turner(self, canvas: Canvas) -> Turner:
         from realtime.gpu.interop import InteropTransfer

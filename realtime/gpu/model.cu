@@ -18,19 +18,20 @@ struct Memory {
 };
 
 // One view over one face; LAYER in model.py. The view is a list of numbers that do not change: KEYPOINTS x 3 its solid;
-// vertices x 3 that solid at the vertices, vertices x 2 their place in the view's picture, and vertices x 1 each: the
-// area of the triangles round them there, how far they are clear of covers, and how far they show more than the mirror
-// image does.
+// vertices x 3 that solid at the vertices, vertices x 2 their place in the view's picture, vertices x 1 each: the area of
+// the triangles round them there, how far they are clear of covers, and how far they show more than the mirror image
+// does; and vertices x 3 the view's tone.
 struct Layer {
     const float* points;      // KEYPOINTS x 2 of the live face, frame pixels
     const float* confidence;  // KEYPOINTS
     const float* view;
-    const float* relight;     // vertices x 7
+    const float* tone;        // running, of the live face: Running in tone.cu
     const Memory* before;
     Memory* after;            // not where `before` is: a view may lie over a face twice
     float* samples;           // ring of residuals, AXES each
     float yielding;           // how far it gives way to what is beneath
     float settled;            // share of the way that the shape goes to the median
+    float contrast;           // over plain skin in the view
     int slot;                 // of the ring, where the residual of now is kept; -1: it is not
     int first, count, length; // of the ring: those that count, and how many have room
     int fresh;                // 1: nothing is remembered
@@ -97,6 +98,36 @@ __device__ float block_max(float value, float* of_warps)
         value = fmaxf(value, of_warps[warp]);
     __syncthreads();  // all have read
     return value;
+}
+
+// What becomes of a vertex's colours, as shaders/warp.vert takes it: they get the live face's tone in place of `source`,
+// the view's. `contrast` is that of the live face to that of the view.
+__device__ void relit(const float* tone, float2 uv, const float* source, float contrast, float (&out)[7])
+{
+    const float x = uv.x * GRID - 0.5f, y = uv.y * GRID - 0.5f;
+    const int left = static_cast<int>(floorf(x)), top = static_cast<int>(floorf(y));
+    float low[3] = {};
+    for (int corner = 0; corner < 4; ++corner) {
+        const int column = left + (corner & 1), row = top + (corner >> 1);
+        const float across = corner & 1 ? x - left : 1.f - (x - left), down = corner & 2 ? y - top : 1.f - (y - top);
+        const int cell = GRID * min(max(row, 0), GRID - 1) + min(max(column, 0), GRID - 1);
+        for (int i = 0; i < 3; ++i)
+            low[i] += across * down * tone[GRID * GRID * i + cell];
+    }
+    const float luma = LUMA_R * low[0] + LUMA_G * low[1] + LUMA_B * low[2];
+    const float source_luma = LUMA_R * source[0] + LUMA_G * source[1] + LUMA_B * source[2];
+    const float scale = 1.f / fmaxf(source_luma, DARKEST);
+    float alike = 0.f, strength = 0.f;
+    for (int i = 0; i < 3; ++i) {
+        alike += (low[i] - luma) * (source[i] - source_luma);
+        strength += (source[i] - source_luma) * (source[i] - source_luma);
+    }
+    const float tint = BLUSH * fminf(fmaxf(alike / fmaxf(strength, 1e-5f), COLOUR_LEAST), COLOUR_MOST);
+    for (int i = 0; i < 3; ++i) {
+        out[i] = scale * (contrast * low[i] - tint * (source[i] - source_luma));
+        out[4 + i] = (1.f - contrast * scale * source_luma) * low[i];
+    }
+    out[3] = tint;
 }
 
 // A block of THREADS makes the vertices of a layer. `affines` (layers x 8) are this frame's, NaN where there is none;
@@ -193,6 +224,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) model(
     const float* const area = source + 2 * vertices;
     const float* const clear = area + vertices;
     const float* const share = clear + vertices;
+    const float* const shades = share + vertices;
+    const float contrast = fminf(
+        fmaxf(layer.tone[3 * GRID * GRID] / fmaxf(layer.contrast, 1e-3f), CONTRAST_LEAST), CONTRAST_MOST);
     const float normal[3] = {b * f - c * e, c * d - a * f, a * e - b * d};
     float2 seen[EACH];
     float sure[EACH], depth[EACH], low = 1e30f, high = -1e30f;
@@ -240,8 +274,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) model(
         float* const out = drawn + 17 * (static_cast<size_t>(vertices) * blockIdx.x + v);
         for (int i = 0; i < 10; ++i)
             out[i] = first[i];
+        float light[7];
+        relit(layer.tone, uv[v], shades + 3 * v, contrast, light);
         for (int i = 0; i < 7; ++i)
-            out[10 + i] = layer.relight[7 * v + i];
+            out[10 + i] = light[i];
         told[8 + 3 * v] = at.x;
         told[8 + 3 * v + 1] = at.y;
         told[8 + 3 * v + 2] = at.z;

@@ -18,8 +18,8 @@ COLUMNS = 17  # of a vertex, see shaders/warp.vert
 # the structs of model.cu
 KNOWN = np.dtype([("affine", "<f4", 8), ("median", "<f4", AXES), ("shape", "<f4", AXES)])
 LAYER = np.dtype(
-    [(name, "<u8") for name in ("points", "confidence", "view", "relight", "before", "after", "samples")]
-    + [(name, "<f4") for name in ("yielding", "settled")]
+    [(name, "<u8") for name in ("points", "confidence", "view", "tone", "before", "after", "samples")]
+    + [(name, "<f4") for name in ("yielding", "settled", "contrast")]
     + [(name, "<i4") for name in ("slot", "first", "count", "length", "fresh")],
     align=True,
 )

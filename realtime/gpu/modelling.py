@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from realtime.controls import Settings
 from realtime.effects.expression import MEMORY_S, SAMPLE_S, SETTLE_S, shape_gain, solve_weights
 from realtime.effects.modelling import SHARE_FADE, STRETCH_FADE, TRUST, Layer, Model, Modeller, smoothstep
 from realtime.effects.photo import View
-from realtime.effects.relight import Relight, Tone
+from realtime.effects.relight import at_vertices
 from realtime.frame import Floats, Frame
 from realtime.geometry.mesh import Mesh, face_mesh
 from realtime.geometry.topology import KEYPOINTS, LANDMARKS
@@ -26,8 +26,10 @@ from realtime.gpu.chain import Chain, MakeChain
 from realtime.gpu.following import Exchange, sent
 from realtime.gpu.interop import InteropTransfer
 from realtime.gpu.model import AXES, COLUMNS, KNOWN, LAYER, WISH, ModelKernels
+from realtime.gpu.pictures import Pictures
 from realtime.gpu.places import Places, address
 from realtime.gpu.sources import FAN
+from realtime.gpu.tone import DeviceTones, ToneKernels
 from realtime.gpu.twins import Pool, Twins
 from realtime.render import gl
 from realtime.render.surface import Warp
@@ -102,33 +104,32 @@ class _Fit:
         self._row = (time_s, row.copy())
 
 
-@dataclass(slots=True, eq=False)
-class _Known:
-    """What is remembered of one live face; views live as long as the effect, so their ids tell them apart."""
-
-    relight: Relight = field(default_factory=Relight)
-    fits: dict[int, _Fit] = field(default_factory=dict)
-
-
 class DeviceModeller(Modeller):
     """The keypoints of known faces are where the analysis left them; vertices go into OpenGL's buffers. The host hears
-    of affines and places, which it needs for what it draws where, and sends the faces' light.
+    of affines and places, which it needs for what it draws where.
 
     Args:
-        kernels: loaded, on the stream of the drawing.
+        kernels, of_tones: loaded, on the stream of the drawing.
+        pictures: where frames are.
         faces: knows where the points of known faces are.
         transfer: shares buffers with OpenGL.
         chained: makes the chain.
     """
 
     def __init__(
-        self, kernels: ModelKernels, faces: Twins, transfer: InteropTransfer, chained: MakeChain = Chain
+        self,
+        kernels: ModelKernels,
+        of_tones: ToneKernels,
+        pictures: Pictures,
+        faces: Twins,
+        transfer: InteropTransfer,
+        chained: MakeChain = Chain,
     ) -> None:
         self._kernels, self._transfer = kernels, transfer
-        self._places = Places(faces, kernels)
+        self._places, self._tones = Places(faces, kernels), DeviceTones(of_tones, pictures, MOST_LAYERS)
         self._memory = Memory()
         self._stores = Pool(_Store)
-        self._known: dict[int, _Known] = {}
+        self._fits: dict[int, dict[int, _Fit]] = {}  # by face and view; views live as long as the effect
         self._views: dict[int, tuple[View, DeviceArray]] = {}  # kept here, so that their ids stay theirs
         mesh = face_mesh()
         self._vertices = len(mesh.uv)
@@ -138,7 +139,6 @@ class DeviceModeller(Modeller):
         )
         self._mesh = weights, uv, fans
         self._layers, self._wish = Exchange(self._memory, LAYER, MOST_LAYERS), Exchange(self._memory, WISH, 1)
-        self._light = Exchange(self._memory, _NUMBER, MOST_LAYERS, self._vertices, 7)
         self._told = Exchange(self._memory, _NUMBER, MOST_LAYERS, 8 + 3 * self._vertices)
         self._drawn = self._memory.device((MOST_LAYERS, self._vertices, COLUMNS), _NUMBER)
         self._systems = [
@@ -153,18 +153,15 @@ class DeviceModeller(Modeller):
         if len(layers) > MOST_LAYERS:
             raise EngineError(f"{len(layers)} surfaces are more than the {MOST_LAYERS} that are drawn at once.")
         faces = {layer.face.id: layer.face for layer in layers}
-        for face in faces.values():
-            relight = self._known.setdefault(face.id, _Known()).relight
-            relight.follow(Tone(frame.pixels, face.points), frame.time_s)
         rows = self._places(faces.values())
-        for place, (row, layer) in enumerate(zip(self._layers.here, layers, strict=False)):
-            known = self._known[layer.face.id]
-            known.fits.setdefault(id(layer.view), _Fit(self._stores)).write(row, frame.time_s)
+        tones = self._tones.write(frame, {face: address(row, "points") for face, row in rows.items()}, len(layers))
+        for row, layer in zip(self._layers.here, layers, strict=False):
+            fits = self._fits.setdefault(layer.face.id, {})
+            fits.setdefault(id(layer.view), _Fit(self._stores)).write(row, frame.time_s)
             row["points"], row["confidence"] = (address(rows[layer.face.id], name) for name in ("points", "confidence"))
             row["view"] = self._view(layer.view).pointer
-            row["relight"] = self._light.there.item(place).pointer
+            row["tone"], row["contrast"] = tones[layer.face.id], layer.view.tone.contrast
             row["yielding"] = layer.yielding
-            self._light.here[place] = known.relight.transfer(layer.view.tone)
         wish = self._wish.here[0]
         wish["expression"], wish["mouth"] = settings.expression, min(settings.expression, 1.0)
         wish["trust"], wish["stretch"], wish["gains"] = TRUST, STRETCH_FADE, shape_gain(settings.shape)[:, 0]
@@ -173,14 +170,15 @@ class DeviceModeller(Modeller):
         return [self._modelled(layer, place) for place, layer in enumerate(layers)]
 
     def keep(self, faces: Collection[int]) -> None:
-        self._known = {face: known for face, known in self._known.items() if face in faces}
+        self._fits = {face: fits for face, fits in self._fits.items() if face in faces}
+        self._tones.keep(faces)
 
     def _work(self, count: int, stream: int) -> None:
         """From the rows that are written to the vertices, and what the host is told."""
         kernels = self._kernels
         points, targets, weights, affines = (array.first(count) for array in self._systems)
         layers, wish = self._layers.send(count, stream), self._wish.send(1, stream)
-        self._light.send(count, stream)
+        self._tones.start(count, stream)
         kernels.solve(layers, self._importance, (points, targets, weights), affines)
         kernels.model(layers, wish, affines, self._mesh, self._drawn.first(count), self._told.part(count))
         self._told.fetch(count, stream)
@@ -189,7 +187,7 @@ class DeviceModeller(Modeller):
         told = self._told.here[place].copy()
         affine = told[:8].reshape(2, 4)
         if not np.isfinite(affine).all():
-            self._known.pop(layer.face.id, None)  # nothing of it was ever known
+            self._fits.pop(layer.face.id, None)  # nothing of it was ever known
             return None
         return Model(affine, DeviceWarp.at(face_mesh(), told[8:], self._drawn.item(place), self._transfer))
 
@@ -200,7 +198,8 @@ class DeviceModeller(Modeller):
             source = mesh.weights @ view.points
             parts = (view.solid, mesh.weights @ view.solid, source, vertex_areas(mesh, source), view.tone.clear)
             share = smoothstep(*SHARE_FADE, view.share)
-            packed = np.concatenate([np.ravel(part).astype(np.float32) for part in (*parts, share)])
+            shades = at_vertices(view.tone.low)
+            packed = np.concatenate([np.ravel(part).astype(np.float32) for part in (*parts, share, shades)])
             self._views[id(view)] = (view, sent(self._memory, packed, self._kernels.stream))
         return self._views[id(view)][1]
 

@@ -7,16 +7,16 @@ import os
 import psutil
 import pytest
 from loop_table import LoopTable, swaying
-from model_table import ModelTable, TurnTable
+from model_table import ModelTable, ToneTable, TurnTable
 
 from engines.errors import EngineError
-from engines.lstsq.cuda import CudaSolver
 from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.backend import open_backend
 from realtime.controls import Mode, Settings
 from realtime.gpu.kernels import PictureKernels
 from realtime.gpu.model import ModelKernels
+from realtime.gpu.tone import ToneKernels
 from realtime.people import demo_people
 from realtime.renderer import Renderer, RenderOptions
 
@@ -33,11 +33,25 @@ def ready(compiled: None) -> None:
 
 
 @pytest.fixture
-def model_kernels() -> ModelKernels:
-    return ModelKernels(PictureKernels(), CudaSolver())
+def picture_kernels() -> PictureKernels:
+    return PictureKernels()
+
+
+@pytest.fixture
+def model_kernels(picture_kernels: PictureKernels) -> ModelKernels:
+    return ModelKernels(picture_kernels)
+
+
+@pytest.fixture
+def tone_kernels(picture_kernels: PictureKernels) -> ToneKernels:
+    return ToneKernels(picture_kernels)
 
 
 class TestModel(ModelTable):
+    pass
+
+
+class TestTone(ToneTable):
     pass
 
 

@@ -21,7 +21,8 @@ from engines.runtime.torch import TorchEngine
 from realtime.gpu import backend
 from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
 from realtime.gpu.model import ModelKernels
-from realtime.gpu.sources import FACES, FRAME, MODEL, PICTURE, SOURCES
+from realtime.gpu.sources import FACES, FRAME, MODEL, PICTURE, SOURCES, TONE
+from realtime.gpu.tone import ToneKernels
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
 
@@ -44,11 +45,15 @@ class RecordedEngine(TorchEngine):
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[ctypes.CDLL, ...]:
     """All .cu files, compiled for the CPU."""
     folder = tmp_path_factory.mktemp("kernels")
-    of_frame, of_faces = ["cut", "brighten"], ["follow", "lift"]
-    of_picture = ["unpack", "pack", "show", "steady", "change", "enlarge", "add"]
-    of_model, of_lstsq = ["aim", "model", "aim_turned", "turn"], ["affine_lstsq"]
-    names = (FRAME, of_frame), (FACES, of_faces), (PICTURE, of_picture), (MODEL, of_model), (LSTSQ, of_lstsq)
-    return tuple(compile_for_cpu(source, kernels, folder) for source, kernels in names)
+    kernels_of = (
+        (FRAME, ["cut", "brighten"]),
+        (FACES, ["follow", "lift"]),
+        (PICTURE, ["unpack", "pack", "show", "steady", "change", "enlarge", "add"]),
+        (TONE, ["tone"]),
+        (MODEL, ["aim", "model", "aim_turned", "turn"]),
+        (LSTSQ, ["affine_lstsq"]),
+    )
+    return tuple(compile_for_cpu(source, kernels, folder) for source, kernels in kernels_of)
 
 
 @pytest.fixture
@@ -92,6 +97,11 @@ def picture_kernels(compiled: None) -> PictureKernels:
 @pytest.fixture
 def model_kernels(picture_kernels: PictureKernels) -> ModelKernels:
     return ModelKernels(picture_kernels)
+
+
+@pytest.fixture
+def tone_kernels(picture_kernels: PictureKernels) -> ToneKernels:
+    return ToneKernels(picture_kernels)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import numpy as np
-from model_table import ModelTable, TurnTable
+from model_table import ModelTable, ToneTable, TurnTable
 
 from engines.runtime.base import DeviceArray
 from realtime.geometry.mesh import face_mesh
@@ -15,6 +15,10 @@ from realtime.gpu.twins import Pool, Twins
 
 
 class TestModel(ModelTable):
+    pass
+
+
+class TestTone(ToneTable):
     pass
 
 
