@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -56,6 +57,7 @@ class Context:
 
 _QueryAttribute = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_ssize_t))
 _CUDA_DEVICE = 0x323A  # EGL_NV_device_cuda
+_MOST_DEVICES = 16
 
 
 def in_cuda_order(devices: Sequence[Any], query: Callable[..., int]) -> list[Any]:
@@ -87,30 +89,41 @@ class _EGL:
         except (ImportError, AttributeError) as error:
             raise GraphicsError(f"EGL could not be loaded ({error}): install libegl1 and libgl1-mesa-dri") from error
         self._egl: Any = EGL
-        for display in self._displays():
-            if self._open(display):
+        for ask in self._displays():
+            if self._open(ask):
                 return
         raise GraphicsError("no OpenGL 3.3 context could be made through EGL: install libegl1 and libgl1-mesa-dri")
 
-    def _displays(self) -> list[Any]:
-        from OpenGL.EGL.EXT.device_enumeration import eglQueryDevicesEXT
+    def _displays(self) -> list[Callable[[], Any]]:
+        """What to ask for them, one after the other; a driver may answer with an error."""
         from OpenGL.EGL.EXT.platform_base import eglGetPlatformDisplayEXT
 
-        egl, found = self._egl, []
-        if eglQueryDevicesEXT and eglGetPlatformDisplayEXT:
-            devices, count = (egl.EGLDeviceEXT * 16)(), egl.EGLint()
-            eglQueryDevicesEXT(16, devices, ctypes.byref(count))
-            # PyOpenGL has this function, too, but looks for its extension at a display that is not open yet
-            query = egl.eglGetProcAddress(b"eglQueryDeviceAttribEXT")
-            ordered = in_cuda_order(devices[: count.value], _QueryAttribute(query)) if query else devices[: count.value]
-            found += [eglGetPlatformDisplayEXT(self._PLATFORM_DEVICE, device, None) for device in ordered]
-            found.append(eglGetPlatformDisplayEXT(self._PLATFORM_SURFACELESS, None, None))
-        found.append(egl.eglGetDisplay(egl.EGL_DEFAULT_DISPLAY))
-        return found
+        asked: list[Callable[[], Any]] = []
+        if eglGetPlatformDisplayEXT:
+            devices = [(self._PLATFORM_DEVICE, device) for device in self._devices()]
+            for platform, device in (*devices, (self._PLATFORM_SURFACELESS, None)):
+                asked.append(partial(eglGetPlatformDisplayEXT, platform, device, None))
+        return [*asked, partial(self._egl.eglGetDisplay, self._egl.EGL_DEFAULT_DISPLAY)]
 
-    def _open(self, display: Any) -> bool:
+    def _devices(self) -> list[Any]:
+        from OpenGL.EGL.EXT.device_enumeration import eglQueryDevicesEXT
+
+        egl = self._egl
+        devices, count = (egl.EGLDeviceEXT * _MOST_DEVICES)(), egl.EGLint()
+        try:
+            if not eglQueryDevicesEXT or not eglQueryDevicesEXT(_MOST_DEVICES, devices, ctypes.byref(count)):
+                return []
+        except egl.EGLError:
+            return []
+        # PyOpenGL has this function, too, but looks for its extension at a display that is not open yet
+        query = egl.eglGetProcAddress(b"eglQueryDeviceAttribEXT")
+        found = devices[: count.value]
+        return in_cuda_order(found, _QueryAttribute(query)) if query else found
+
+    def _open(self, ask: Callable[[], Any]) -> bool:
         egl = self._egl
         try:
+            display = ask()
             if not display or not egl.eglInitialize(display, None, None):
                 return False
             egl.eglBindAPI(egl.EGL_OPENGL_API)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from typing import Any
 
 import pytest
 
-from realtime.render.context import in_cuda_order
+from realtime.render import context
+from realtime.render.context import Context, in_cuda_order
 
 EGL_CUDA_DEVICE_NV = 0x323A
 
@@ -32,3 +34,19 @@ def test_the_gpu_that_cuda_calls_first_is_tried_first(answers: dict[int, int | N
         return 1
 
     assert in_cuda_order(list(answers), query) == order
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="EGL is Linux's")
+def test_a_driver_that_does_not_know_a_platform_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NVIDIA's alone, which may not know Mesa's: EGL answers with an error."""
+    from OpenGL import EGL
+
+    def refused() -> Any:
+        return EGL.eglInitialize(EGL.EGL_NO_DISPLAY, None, None)
+
+    with pytest.raises(EGL.EGLError):
+        refused()
+    plain = context._EGL._displays
+    monkeypatch.setattr(context._EGL, "_displays", lambda egl: [refused, *plain(egl)])
+    with Context() as opened:
+        assert opened.description
