@@ -112,6 +112,9 @@ def test_a_frame_is_sent_once_for_analysis_and_drawing(
                 assert backend.pictures.sent - sent == frame.pixels.nbytes
                 assert runtime.bytes_fetched - fetched < frame.pixels.nbytes + 20_000
                 assert runtime.replays - replays == 2, "graphs a frame"
+                row, of_depth = (backend._faces.find(array) for array in (faces[0].points, faces[0].depth))
+                assert row is not None
+                assert row == of_depth, "both are there already"
                 assert renderer.description.endswith("; frames by CUDA–OpenGL interop")
                 assert any(resource.buffer for resource in runtime.registered), "vertices go there directly"
             renderer.close()
