@@ -22,7 +22,10 @@ from realtime.geometry.topology import (
 _SIZE = 192  # pixels of the crop that is looked at
 _UNIT = 0.4 * _SIZE  # about the eye distance of a frontal face in it; the lengths below are in this unit
 _FINE = 0.02  # what is smaller is skin's own detail
-_MARGIN = 0.06  # by which a cover is wider than it seems, for hair casts a shadow; the mask is as soft
+# By how much a cover is wider than it seems, for hair casts a shadow, and how softly it ends: two foreheads never have
+# quite the same tone. Brows are kept nearer to where they end.
+_COVER_EDGE = (0.09, 0.085)
+_BROW_EDGE = (0.06, 0.042)
 _AROUND_FEATURES = 0.06
 _NEAR, _FAR = 0.15, 1.6  # where rays begin, for there even a mole fills many of them, and where they end
 _BROAD = 0.05  # thinner things hide no forehead: wrinkles, rims of glasses
@@ -50,7 +53,7 @@ def bare(pixels: Pixels, points: Floats) -> NDArray[np.uint8]:
     crop = face_crop(points, _SIZE)
     at = crop.into(points).astype(np.float32)
     hair = _beyond_hair(np.ascontiguousarray(crop.cut(pixels)), at)
-    covered = _grown(hair) * (1 - _grown(_filled(at, _BROWS)))
+    covered = _grown(hair, *_COVER_EDGE) * (1 - _grown(_filled(at, _BROWS), *_BROW_EDGE))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     shown = 1 - cv2.warpAffine(covered, crop.matrix, pixels.shape[1::-1], flags=flags)
     return np.asarray(np.round(255 * shown), np.uint8)
@@ -91,9 +94,9 @@ def _filled(points: Floats, parts: tuple[np.ndarray, ...]) -> Floats:
     return mask
 
 
-def _grown(mask: Floats) -> Floats:
-    """A mask wider by the margin, and soft."""
-    return np.asarray(cv2.GaussianBlur(cv2.dilate(mask, _disc(_MARGIN)), (0, 0), 0.7 * _MARGIN * _UNIT), np.float32)
+def _grown(mask: Floats, margin: float, soft: float) -> Floats:
+    """A mask wider by a margin, and blurred by the standard deviation `soft`."""
+    return np.asarray(cv2.GaussianBlur(cv2.dilate(mask, _disc(margin)), (0, 0), soft * _UNIT), np.float32)
 
 
 def _disc(radius: float) -> np.ndarray:
