@@ -80,6 +80,28 @@ class Stretch:
     gain: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Something in front of the face, an ellipse in which the frame shows.
+
+    Attributes:
+        middle: (2,) from the nose, in eye distances, and radii: its (2,) half axes.
+        turn: radians.
+        soft: over what share of the way from the edge to the middle it begins.
+    """
+
+    middle: tuple[float, float]
+    radii: tuple[float, float]
+    turn: float
+    soft: float
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Cover:
+        """From a finger to a hand or a strand of hair, anywhere on the face."""
+        x, y, long = *rng.normal(0, 0.45, 2), rng.uniform(0.1, 0.7)
+        return cls((x, y), (long, long * rng.uniform(0.2, 1)), rng.uniform(0, np.pi), rng.uniform(0.05, 0.6))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Damage:
     """What is wrong with a warp; the default is nothing.
@@ -93,7 +115,7 @@ class Damage:
         slip: (2,) by how much the warp lies aside, in eye distances.
         brow: how far above the brows the forehead ends, as a share of the way to the hairline, and over what share it
             fades; None: it does not.
-        stretch: see there.
+        stretch, cover: see there.
         grain: standard deviation of noise.
     """
 
@@ -106,6 +128,7 @@ class Damage:
     slip: tuple[float, float] = (0.0, 0.0)
     brow: tuple[float, float] | None = None
     stretch: Stretch | None = None
+    cover: Cover | None = None
     grain: float = 0.0
 
     @classmethod
@@ -122,10 +145,11 @@ class Damage:
             "slip": tuple(strength * rng.normal(0, 0.025, 2)),
             "brow": (rng.uniform(0.1, 0.9), rng.uniform(0.05, 0.6)),
             "stretch": Stretch(int(rng.choice([-1, 1])), rng.uniform(0.25, 0.5), rng.uniform(0.1, 0.5)),
+            "cover": Cover.random(rng),
             "grain": strength * rng.uniform(0, 0.03),
         }
         often = {"gain": 0.6, "offset": 0.3, "slope": 0.5, "blotches": 0.4, "blur": 0.3}
-        often |= {"edge": 0.4, "slip": 0.3, "brow": 0.25, "stretch": 0.3, "grain": 0.3}
+        often |= {"edge": 0.4, "slip": 0.3, "brow": 0.25, "stretch": 0.3, "cover": 0.2, "grain": 0.3}
         return cls(**{name: value for name, value in drawn.items() if rng.random() < often[name] * (strength > 0)})
 
     def done_to(self, layers: Layers, rng: np.random.Generator) -> Layers:
@@ -138,6 +162,8 @@ class Damage:
             layers = _faded(layers, _smoothstep(*self.edge, layers.alpha) / np.maximum(layers.alpha, 1e-3))
         if self.brow:
             layers = _faded(layers, _below_forehead(layers, *self.brow))
+        if self.cover:
+            layers = _faded(layers, 1 - _covered(layers, self.cover))
         return replace(layers, warp=self._coloured(layers, rng))
 
     def _coloured(self, layers: Layers, rng: np.random.Generator) -> Floats:
@@ -210,6 +236,17 @@ def _below_forehead(layers: Layers, height: float, fade: float) -> Floats:
     up = top - brows
     above = (_grid(len(layers.frame)) - brows) @ up / max(float(up @ up), 1.0)
     return 1 - _smoothstep(height, height + fade, above)
+
+
+def _covered(layers: Layers, cover: Cover) -> Floats:
+    """(T, T) 1 in the middle of a cover, 0 outside."""
+    middle, _, unit = _axes(layers)
+    off = (_grid(len(layers.frame)) - middle) / unit - np.array(cover.middle)
+    cos, sin = np.cos(cover.turn), np.sin(cover.turn)
+    reach = np.hypot(
+        *((off @ axis) / radius for axis, radius in zip(((cos, sin), (-sin, cos)), cover.radii, strict=True))
+    )
+    return _smoothstep(0, cover.soft, 1 - reach)
 
 
 def _faded(layers: Layers, factor: Floats) -> Layers:

@@ -16,12 +16,13 @@ from engines.networks.repair import BASE, CHANNELS, Repair
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Rotate
 from realtime.geometry.template import template
+from realtime.geometry.topology import LEFT_EYE, NOSE, RIGHT_EYE
 from training import repair_losses as losses
 from training.adversarial import Duel, held
 from training.data import faces_300w
 from training.export import load_weights
 from training.recipes import repair
-from training.repair_damage import Damage, Layers, Stretch
+from training.repair_damage import Cover, Damage, Layers, Stretch
 from training.repair_pairs import MARGIN, Amount, Studio, Tiles, draw
 from training.repair_sizes import resized
 from training.repair_table import Case, figures, seam_energy
@@ -234,6 +235,7 @@ class TestDamage:
             Damage(slip=(0.05, 0.0)),
             Damage(brow=(0.2, 0.1)),
             Damage(stretch=Stretch(1, 0.3, 0.3)),
+            Damage(cover=Cover((0.2, 0.1), (0.5, 0.2), 0.4, 0.3)),
             Damage(grain=0.03),
         ],
     )
@@ -253,6 +255,19 @@ class TestDamage:
         share = spoilt.confidence[SIZE // 2] / np.maximum(layers.confidence[SIZE // 2], 1e-6)
         assert share[SIZE // 2 + 16] == pytest.approx(0.25)
         assert share[SIZE // 2 - 16] == pytest.approx(1)
+
+    def test_the_frame_shows_through_a_cover(self, layers: Layers, rng: np.random.Generator) -> None:
+        """An upright ellipse to the right of the nose; the picture is 18 pixels an eye distance."""
+        spoilt = Damage(cover=Cover((0.4, 0.0), (0.3, 0.6), 0.0, 0.2)).done_to(layers, rng)
+        middle = layers.live[NOSE].mean(axis=0)
+        unit = 1.5 * np.linalg.norm(layers.live[RIGHT_EYE].mean(axis=0) - layers.live[LEFT_EYE].mean(axis=0))
+        x, y = np.round(middle + np.array([0.4 * unit, 0])).astype(int)
+        reach = round(0.6 * unit)
+        assert spoilt.alpha[y, x] == spoilt.confidence[y, x] == 0
+        np.testing.assert_allclose(spoilt.composite()[y, x], layers.frame[y, x], atol=1e-6)
+        assert spoilt.alpha[y + reach // 2, x] == 0
+        assert spoilt.alpha[y, x - reach] == layers.alpha[y, x - reach]
+        np.testing.assert_array_equal(spoilt.alpha[:, : x - reach], layers.alpha[:, : x - reach])
 
     def test_it_is_the_same_in_every_frame_but_for_grain(self, layers: Layers, rng: np.random.Generator) -> None:
         damage = Damage.random(np.random.default_rng(1))
@@ -320,8 +335,9 @@ class TestSamples:
 
 
 def test_training_lowers_the_loss(tiles: Tiles, tmp_path: Path) -> None:
-    config = repair.Config(run=RunOptions(steps=60, threads=1, workers=0, runs=tmp_path), batch_size=4, twins=2)
-    samples, features = repair.Samples(config, tiles), losses.Features()
+    """Of one batch seen again and again: many take a thousand steps."""
+    config = repair.Config(run=RunOptions(steps=40, threads=1, workers=0, runs=tmp_path), batch_size=4, twins=2)
+    given, features = repair.Samples(config, tiles)(1), losses.Features()
     torch.manual_seed(0)
     duel = Duel(Repair(8), PatchCritic(width=4, strided=2, normalised=False))
     seen = []
@@ -331,8 +347,8 @@ def test_training_lowers_the_loss(tiles: Tiles, tmp_path: Path) -> None:
         seen.append(float(scalars["pixel"].detach()))
         return scalars
 
-    fit("repair", duel, samples, loss, config.run, Optimisation(learning_rate=3e-3))
-    assert np.mean(seen[-15:]) < 0.95 * np.mean(seen[:15])
+    fit("repair", duel, lambda _: given, loss, config.run, Optimisation(learning_rate=3e-3))
+    assert np.mean(seen[-5:]) < 0.85 * seen[0]
 
 
 class TestTable:
