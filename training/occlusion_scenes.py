@@ -32,7 +32,7 @@ PRESS_PHOTOS = 4  # only every so many-th of them
 TAKES = 2  # of each scene, by as many cameras: drawing costs more than a step of the training
 HARMED = 0.45  # share of scenes in which light, make-up or a beard change what covers nothing
 COVERED = 0.75  # share of scenes in which something is in front of the face
-_HAIR = (0.1, 0.9)  # a picture's own hair or hat: from the first on nobody knows, from the second on it is one
+OWN_HAIR = (0.1, 0.9)  # a picture's own hair or hat: from the first on nobody knows, from the second on it is one
 _BESIDE = 9  # pixels: so near to what was drawn, the picture is known to be free
 _EDGES = 4.0  # weight of edges and thin things, beside 1 everywhere
 _MARGIN = 0.04  # of the crop: the face counts this far beyond its outline
@@ -88,16 +88,16 @@ def example(source: Material, number: int, rng: np.random.Generator, covered: fl
     cut = crop.cut(source.faces.picture(row))
     scene = Scene(cut, crop.into(points))
     grey = cv2.absdiff(cut[..., 0], cut[..., 2]).max() < 6
-    hidden = 1 - bare(cut, scene.points) / np.float32(255)
+    hidden = own_hair(cut, scene.points)
     inside = face_region(scene.points)
-    own = (hidden > _HAIR[1]) & (inside > 0) & (not grey)  # grey tells hair from shade too badly
+    own = (hidden > OWN_HAIR[1]) & (inside > 0) & (not grey)  # grey tells hair from shade too badly
     if rng.random() < HARMED:
         draw_one(HARMLESS, scene, rng)
     if rng.random() < covered:
         for _ in range(1 + (rng.random() < 0.2)):
             draw_one(OCCLUDERS, scene, rng)
     edges = np.abs(scene.mask - cv2.blur(scene.mask, (7, 7)))
-    unsure = scene.unsure | ((hidden > _HAIR[0]) & ~own & (scene.mask < 0.5))
+    unsure = scene.unsure | ((hidden > OWN_HAIR[0]) & ~own & (scene.mask < 0.5))
     weight = np.maximum(inside, 0.3 * (scene.mask > 0.5)) * ~unsure * (1 + _EDGES * edges)
     mask = np.maximum(scene.mask, own)
     believed = cv2.dilate(mask, np.ones((2 * _BESIDE + 1,) * 2)) < 0.05
@@ -105,6 +105,11 @@ def example(source: Material, number: int, rng: np.random.Generator, covered: fl
     if grey:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return Example(image, mask, weight.astype(np.float32), believed)
+
+
+def own_hair(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(S, S) float32 in 0..1, how surely a picture (S, S, 3) has hair or a hat in front of or above its face's skin."""
+    return 1 - bare(picture, points) / np.float32(255)
 
 
 def taken(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -13,7 +13,7 @@ from training import data
 from training.data import FaceSet
 from training.occluders import HARMLESS, OCCLUDERS
 from training.occluders.scene import Scene
-from training.occlusion_scenes import face_region, taken
+from training.occlusion_scenes import OWN_HAIR, face_region, own_hair, taken
 
 # Pictures of faces_300w that are held out, by what is in front of the face. Tagged by eye; the rest is doubtful.
 GLASSES = (12, 60, 108, 144, 156, 264, 276, 300, 312, 348, 456, 516, 612, 636, 708, 768, 816, 996, 1068, 1080)
@@ -41,8 +41,9 @@ def table(seed: int = 0) -> Iterator[str]:
         common = found = there = 0
         for row in NOTHING * _TAKES:
             scene = _scene(faces, row)
+            free = _free(scene)
             draw(scene, rng)
-            known = (face_region(scene.points) > 0) & ~scene.unsure
+            known = free & ~scene.unsure
             answer, truth = (_answer(net, scene, rng) > 0.5) & known, (scene.mask > 0.5) & known
             common, found, there = common + (answer & truth).sum(), found + answer.sum(), there + truth.sum()
         iou = common / (found + there - common)
@@ -54,10 +55,10 @@ def table(seed: int = 0) -> Iterator[str]:
         shares = []
         for row in NOTHING:
             scene = _scene(faces, row)
+            inside = _zone(scene, (-2, -2, 2, 2)) & _free(scene)
             if draw is not None:
                 draw(scene, rng)
             covered = _answer(net, scene, rng if draw else None) > 0.5
-            inside = _zone(scene, (-2, -2, 2, 2))
             low = _zone(scene, (-2, -0.6, 2, 2))
             shares.append((covered[inside].mean(), covered[low].mean()))
         whole, below = 100 * np.mean(shares, axis=0)
@@ -75,6 +76,12 @@ def table(seed: int = 0) -> Iterator[str]:
 def _scene(faces: FaceSet, row: int) -> Scene:
     crop = face_crop(faces.points[row], SIZE)
     return Scene(crop.cut(faces.picture(row)), crop.into(faces.points[row]))
+
+
+def _free(scene: Scene) -> np.ndarray:
+    """(S, S) bool: on the face, short of the picture's own hair, of a scene that nothing is drawn on yet."""
+    hair = own_hair(scene.picture.astype(np.uint8), scene.points)
+    return (face_region(scene.points) > 0) & (hair <= OWN_HAIR[0])
 
 
 def _answer(net: engines.Engine, scene: Scene, rng: np.random.Generator | None) -> np.ndarray:

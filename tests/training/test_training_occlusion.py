@@ -10,16 +10,18 @@ import pytest
 import torch
 from faces_making import portrait, posed_face, posed_solid
 
+import engines
 from engines.networks.occlusion import SIZE, OcclusionNet
 from realtime.frame import Pose
 from realtime.geometry.crops import face_crop
 from realtime.geometry.template import template
 from realtime.geometry.topology import LEFT_EYE
 from training.data import FaceSet
+from training.export import load_weights
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
 from training.occluders.scene import Scene, whole
 from training.occlusion_scenes import Batches, Material, example, face_region
-from training.recipes.occlusion import TRUST, loss, sheet
+from training.recipes.occlusion import TRUST, loss, mixed, sheet
 
 POSES = (Pose(0, 0, 0), Pose(35, -5, 10), Pose(-30, 10, -15))
 
@@ -204,6 +206,16 @@ def test_a_sheet_shows_faces_covers_and_answers(rng: np.random.Generator) -> Non
     np.testing.assert_array_equal(shown[32:, :32], image[1].transpose(1, 2, 0))
     assert (shown[:40, 32:64] == 0).all()
     assert (shown[40:, 32:64] == 255).all()
+
+
+def test_a_run_is_mixed_with_the_shipped_network() -> None:
+    model, shipped = OcclusionNet(), load_weights(OcclusionNet(), engines.WEIGHTS / "occlusion.onnx")
+    torch.nn.init.constant_(model.out.bias, 3.0)
+    mine = model.encode2[0].weight.detach().clone()
+    made = mixed(model, 0.75)
+    torch.testing.assert_close(made.out.bias.detach(), 0.75 * 3.0 + 0.25 * shipped.out.bias.detach())  # type: ignore[union-attr, operator]
+    wanted = 0.75 * mine + 0.25 * shipped.encode2[0].weight.detach()  # type: ignore[union-attr, index]
+    torch.testing.assert_close(made.encode2[0].weight.detach(), wanted)  # type: ignore[union-attr, index]
 
 
 @pytest.mark.parametrize(("answer", "share"), [(3.0, TRUST), (-3.0, 1.0)])

@@ -2,10 +2,12 @@
 
 python -m training occlusion --minutes 45       train, then write engines/weights/occlusion.onnx
 python -m training occlusion --evaluate         the table of the model card
+python -m training occlusion --export --share 0.7    seven tenths of the run, three of what engines/weights has
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
@@ -20,7 +22,7 @@ import engines
 from engines.networks.occlusion import SIZE, OcclusionNet
 from training import run
 from training.backgrounds import octaves
-from training.export import export
+from training.export import export, load_weights
 from training.occlusion_scenes import Batches, material
 from training.occlusion_table import table
 
@@ -41,6 +43,8 @@ class Config:
     """Faces of one step."""
     export: bool = False
     """Do not train: write engines/weights/occlusion.onnx from the last checkpoint."""
+    share: float = 1.0
+    """With --export: this share of the run's weights, the rest of the network that is there (Wortsman et al. 2022)."""
     evaluate: bool = False
     """Do not train: print the table of the model card for engines/weights/occlusion.onnx."""
 
@@ -72,6 +76,16 @@ def deploy(model: nn.Module) -> None:
     export(model, engines.WEIGHTS / f"{NAME}.onnx", {"image": check_picture()}, ("covered",), bfloat16=True)
 
 
+def mixed(model: nn.Module, share: float) -> nn.Module:
+    """`share` of a network's weights and the rest of the shipped one's, which it was trained on from."""
+    shipped = load_weights(copy.deepcopy(model), engines.WEIGHTS / f"{NAME}.onnx").state_dict()
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(shipped[name], 1 - share)
+    return model
+
+
 def sheet(model: nn.Module, batch: run.Batch) -> np.ndarray:
     """(H, W, 3) uint8: faces of a batch, what covers them, and what the network takes for covered."""
     with torch.no_grad():
@@ -87,7 +101,7 @@ def train(config: Config) -> None:
         for row in table():
             print(row, flush=True)
     elif config.export:
-        deploy(run.averaged(NAME, OcclusionNet(), config.run.runs))
+        deploy(mixed(run.averaged(NAME, OcclusionNet(), config.run.runs), config.share))
     else:
         batches = Batches(material(), config.batch, config.run.seed)
         optimisation = run.Optimisation(learning_rate=config.learning_rate)
