@@ -17,7 +17,9 @@ from engines.networks.facial_depth import SIDE, FacialDepth, FacialDepthCritic, 
 from realtime.frame import Intrinsics
 from realtime.geometry.depth_code import FACE_MM, DepthCode, anchor, depth_crop
 from training import run
+from training.adversarial import Duel
 from training.depth_metrics import DELTAS, depth_errors, mean_errors
+from training.export import export
 from training.recipes import facial_depth
 
 
@@ -193,6 +195,42 @@ def test_each_player_has_its_own_gradient() -> None:
     for name, p in model.critic.named_parameters():
         assert torch.allclose(p.grad, mine[name], atol=1e-6), name
     assert all(p.grad is None for p in model.generator.parameters())
+
+
+def test_skips_are_added_to_a_network_that_was_trained_without(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    plain, joined = FacialDepth(width=0.125).eval(), FacialDepth(skips=True, width=0.125).eval()
+    grey = 255 * torch.rand(1, 1, SIDE, SIDE)
+    export(plain, tmp_path / "plain.onnx", {"grey": grey.numpy()}, ("depth",))
+    facial_depth.take_weights(joined, tmp_path / "plain.onnx", facial_depth.Config(skips=True, width=0.125))
+    with torch.no_grad():
+        before = plain(grey)
+        torch.testing.assert_close(joined(grey), before, atol=1e-5, rtol=0)
+        joined.up[0][0].weight += 0.01  # what the way down saw is there now
+        assert (joined(grey) - before).abs().max() > 1e-4
+
+
+def test_a_critic_under_noise_cannot_go_by_roughness() -> None:
+    """One that goes by nothing but how much neighbours differ is wrong of every second map when noise hides that."""
+
+    class Rough(torch.nn.Module):
+        def forward(self, _: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+            return 1000 * (depth.diff(dim=3).abs().mean(dim=(1, 2, 3)) - 0.001)
+
+    class Flat(torch.nn.Module):
+        def forward(self, grey: torch.Tensor) -> torch.Tensor:
+            return torch.zeros_like(grey)
+
+    torch.manual_seed(1)
+    shape = (4, 1, SIDE, SIDE)
+    batch = {"grey": torch.zeros(shape), "depth": 0.01 * torch.randn(shape), "known": torch.ones(shape).bool()}
+    players = Duel(Flat(), Rough())
+    sure, fooled = (
+        float(facial_depth.loss(players, batch, facial_depth.Config(critic_noise=noise))["critic"])
+        for noise in (0.0, 0.1)
+    )
+    assert sure < 0.5
+    assert fooled > 10
 
 
 def test_a_few_steps_learn_and_resume(tmp_path: Path) -> None:

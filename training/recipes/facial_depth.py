@@ -2,7 +2,7 @@
 
     python -m training facial_depth                        the conditional GAN
     python -m training facial_depth --adversarial 0        the AE baseline
-    python -m training facial_depth --skips                the generator with skips
+    python -m training facial_depth --skips [--start ONNX] the generator with skips; from one without, as exported
     python -m training facial_depth --live --adversarial 0 [--learning-rate 2e-3]
     ... --biwi DIR, ... --pandora DIR                      by the protocol of a set that facial depth was published on
 
@@ -65,6 +65,9 @@ class Config:
     """Share of the full networks' channels: 0.25 is what a processor trains within the hour."""
     batch_size: int = 64
     learning_rate: float = 2e-4
+    critic_noise: float = 0.0
+    """Standard deviation of noise on every map that the critic is shown (of -1..1; Sønderby et al. 2017): without it a
+    critic knows true maps by the roughness of a sensor's depth, and learns nothing of faces."""
     cosine: bool = False
     """End under a cosine learning rate, as short runs should; as published it is constant."""
     export: bool = False
@@ -98,9 +101,13 @@ def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
         return {"loss": distance, "distance": distance}
     # holes must not tell a true map from a made one
     shown = torch.where(known, made, depth)
+
+    def critic(map_: torch.Tensor) -> torch.Tensor:
+        return model.critic(grey, map_ + config.critic_noise * torch.randn_like(map_))
+
     with held(model.critic):
-        flattery = _cross_entropy(model.critic(grey, shown), True)
-    judged = _cross_entropy(model.critic(grey, depth), True) + _cross_entropy(model.critic(grey, shown.detach()), False)
+        flattery = _cross_entropy(critic(shown), True)
+    judged = _cross_entropy(critic(depth), True) + _cross_entropy(critic(shown.detach()), False)
     return {
         "loss": distance + config.adversarial * flattery + 0.5 * judged,
         "distance": distance,
@@ -153,9 +160,21 @@ def train(config: Config) -> None:
     batches = DepthBatches(drawn, measured, config.run.seed, config.batch_size, share, noisy, photos)
     duel, options = network(config), config.run
     if options.start is not None and not options.resume:  # an exported file holds the generator alone
-        load_weights(duel.generator, options.start)
+        take_weights(duel.generator, options.start, config)
         options = replace(options, start=None)
     run.fit(config.name, duel, batches, lambda net, batch: loss(net, batch, config), options, optimisation(config))
+
+
+def take_weights(generator: nn.Module, path: Path, config: Config) -> None:
+    """The weights of an exported file. A network with skips takes those of one without and goes on as that: its weights
+    on what the way down saw are 0 at first."""
+    if not config.skips:
+        load_weights(generator, path)
+        return
+    with torch.no_grad():
+        state = generator.state_dict()  # shares its memory with the network
+        for name, weights in load_weights(FacialDepth(width=config.width), path).state_dict().items():
+            state[name].zero_()[tuple(map(slice, weights.shape))] = weights
 
 
 def optimisation(config: Config) -> run.Optimisation:
