@@ -2,12 +2,15 @@
 
 Plans are compiled by the real library; the stand-in "loads" one by looking up the network it was made from. It is as
 strict as the GPU: nothing is computed before shapes and addresses are set, nor on memory that was not allocated, and
-what is recorded into a graph runs when that is replayed, not before.
+what is recorded into a graph runs when that is replayed, not before. What is put on a stream waits there until somebody
+waits for it: who reads too soon, or writes into what is still to be copied, gets other numbers.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +21,18 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 
+class Mark:
+    """A place in a stream."""
+
+    def __init__(self, stream: int) -> None:
+        self.stream, self.passed = stream, False
+
+    def __call__(self) -> None:
+        self.passed = True
+
+
 class CudaRuntime:
-    """As the module cuda.bindings.runtime. `broken` names a call that fails."""
+    """As the module cuda.bindings.runtime, as lazy as a GPU may be. `broken` names a call that fails."""
 
     cudaError_t = SimpleNamespace(cudaSuccess=0, cudaErrorInsufficientDriver=35)
     cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
@@ -34,8 +47,10 @@ class CudaRuntime:
         self.streams = 0
         self.recording: dict[int, list[Callable[[], None]]] = {}
         self.graphs: list[list[Callable[[], None]]] = []
-        self.marked: dict[int, bool] = {}  # event → whether it was marked
+        self.marked: dict[int, Mark | None] = {}  # events, and where they were marked last
         self.replays = self.bytes_fetched = 0
+        self._waiting: dict[int, deque[Callable[[], Any]]] = defaultdict(deque)
+        self._lock = threading.RLock()  # one thread at a time does the GPU's work
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:
         return self._allocated("cudaMalloc", size)
@@ -44,6 +59,7 @@ class CudaRuntime:
         return self._allocated("cudaMallocHost", size)
 
     def cudaFree(self, pointer: int) -> tuple[Any, ...]:
+        self._finish()
         return (0,) if self.memory.pop(pointer, None) is not None else (1,)
 
     cudaFreeHost = cudaFree
@@ -54,6 +70,7 @@ class CudaRuntime:
 
     def cudaStreamSynchronize(self, stream: int) -> tuple[Any, ...]:
         assert stream not in self.recording, "who records cannot wait"
+        self._finish(stream)
         return self._result("cudaStreamSynchronize")
 
     def cudaMemcpyAsync(self, to: int, start: int, size: int, kind: int, stream: int) -> tuple[Any, ...]:
@@ -61,6 +78,8 @@ class CudaRuntime:
         assert self._within(start, size)
 
         def copy() -> None:
+            assert self._within(to, size), "it was given back"
+            assert self._within(start, size), "it was given back"
             ctypes.memmove(to, start, size)
             self.bytes_fetched += size if kind == self.cudaMemcpyKind.cudaMemcpyDeviceToHost else 0
 
@@ -69,17 +88,20 @@ class CudaRuntime:
 
     def cudaEventCreateWithFlags(self, flags: int) -> tuple[Any, ...]:
         assert flags == self.cudaEventDisableTiming
-        self.marked[len(self.marked) + 1] = False
+        self.marked[len(self.marked) + 1] = None
         return self._result("cudaEventCreateWithFlags", len(self.marked))
 
     def cudaEventRecord(self, event: Any, stream: int) -> tuple[Any, ...]:
         assert stream not in self.recording, "an event outside of the graph"
-        self.marked[event] = True
+        self.marked[event] = mark = Mark(stream)
+        self.enqueue(stream, mark)
         return self._result("cudaEventRecord")
 
     def cudaStreamWaitEvent(self, stream: int, event: Any, flags: int) -> tuple[Any, ...]:
         assert stream not in self.recording, "an event outside of the graph"
-        assert self.marked[event], "nobody marks that event"
+        mark = self.marked[event]
+        assert mark is not None, "nobody marks that event"
+        self.enqueue(stream, lambda: self._finish(mark.stream, mark))
         return self._result("cudaStreamWaitEvent")
 
     def cudaEventDestroy(self, event: Any) -> tuple[Any, ...]:
@@ -114,9 +136,17 @@ class CudaRuntime:
         return 0, b"out of memory" if error == 2 else b"?"
 
     def enqueue(self, stream: int, work: Callable[[], Any]) -> None:
-        """At once, or into the graph that is being recorded."""
+        """When somebody waits for it, or into the graph that is being recorded."""
         assert 1 <= stream <= self.streams
-        self.recording[stream].append(work) if stream in self.recording else work()
+        (self.recording if stream in self.recording else self._waiting)[stream].append(work)
+
+    def _finish(self, stream: int | None = None, mark: Mark | None = None) -> None:
+        """Do what waits on a stream, or on all, up to a mark, if any."""
+        with self._lock:
+            for each in list(self._waiting) if stream is None else [stream]:
+                waiting = self._waiting[each]
+                while waiting and not (mark is not None and mark.passed):
+                    waiting.popleft()()
 
     def _allocated(self, call: str, size: int) -> tuple[Any, ...]:
         assert not self.recording, "who records cannot allocate"

@@ -73,6 +73,7 @@ def test_what_stays_on_the_gpu_is_not_copied(engine: TensorRtEngine, gpu: CudaRu
     there = [np.frombuffer(gpu.memory[array.pointer], np.float32) for array in (*device.inputs, *device.outputs)]
     there[0][:], there[1][:] = 3, 4
     engine.launch(1)
+    cuda.wait(1)
     np.testing.assert_array_equal(there[2], [7, 7, 7])
     np.testing.assert_array_equal(there[3], [12, 12, 12])
     np.testing.assert_array_equal(buffers.outputs[0], 0)

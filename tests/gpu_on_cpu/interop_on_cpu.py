@@ -1,4 +1,5 @@
-"""CUDA's share of OpenGL, and its events, on a stand-in: a texture is mapped by reading it, unmapped by writing it."""
+"""CUDA's share of OpenGL, and its events, on a stand-in: a texture is mapped by reading it, unmapped by writing it, for
+which OpenGL waits."""
 
 from __future__ import annotations
 
@@ -65,10 +66,11 @@ class GlRuntime(CudaRuntime):
         if not isinstance(event, list):  # one that keeps no time
             return super().cudaEventRecord(event, stream)
         assert stream not in self.recording, "a clock in a graph"
-        event[0] = time.perf_counter()
+        self.enqueue(stream, lambda: event.__setitem__(0, time.perf_counter()))
         return self._result("cudaEventRecord")
 
     def cudaEventSynchronize(self, event: list[float]) -> tuple[Any, ...]:
+        self._finish()
         return self._result("cudaEventSynchronize")
 
     def cudaEventElapsedTime(self, start: list[float], end: list[float]) -> tuple[Any, ...]:
@@ -111,6 +113,7 @@ class GlRuntime(CudaRuntime):
 
     def cudaGraphicsUnmapResources(self, count: int, resource: Resource, stream: int) -> tuple[Any, ...]:
         assert resource.array is not None
+        self._finish(stream)  # OpenGL waits for it
         resource.write(resource.array)
         if resource.buffer:
             del self.memory[resource.array.ctypes.data]
@@ -121,14 +124,14 @@ class GlRuntime(CudaRuntime):
         self, array: np.ndarray, x: int, y: int, start: int, pitch: int, row: int, rows: int, kind: int, stream: int
     ) -> tuple[Any, ...]:
         self._check(array, (x, y), start, (pitch, row, rows), kind)
-        ctypes.memmove(array.ctypes.data, start, array.nbytes)
+        self.enqueue(stream, lambda: ctypes.memmove(array.ctypes.data, start, array.nbytes))
         return self._result("cudaMemcpy2DToArrayAsync")
 
     def cudaMemcpy2DFromArrayAsync(
         self, to: int, pitch: int, array: np.ndarray, x: int, y: int, row: int, rows: int, kind: int, stream: int
     ) -> tuple[Any, ...]:
         self._check(array, (x, y), to, (pitch, row, rows), kind)
-        ctypes.memmove(to, array.ctypes.data, array.nbytes)
+        self.enqueue(stream, lambda: ctypes.memmove(to, array.ctypes.data, array.nbytes))
         return self._result("cudaMemcpy2DFromArrayAsync")
 
     def _check(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engines.errors import EngineError
+from engines.runtime import cuda
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.backend import open_backend
 from realtime.frame import Face, Frame
@@ -71,6 +72,7 @@ def test_pictures_that_end_make_room(kernels: FrameKernels, runtime: CudaRuntime
         passing = np.full((40, 60, 3), value, np.uint8)
         there = pictures(passing, stream)
         assert there.pointer != place.pointer
+        cuda.wait(stream)
         assert bytes(runtime.memory[there.pointer]) == passing.tobytes()
         del passing
     assert len(runtime.memory) == before + 2, "room for one more picture, here and there"

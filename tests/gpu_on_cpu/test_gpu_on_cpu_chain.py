@@ -23,6 +23,8 @@ def test_a_chain_is_called_then_recorded_then_replayed(kernels: FrameKernels, ru
     chain = Chain(work, cuda.recorded, kernels, "things")
     for count in (1, 1, 2, 1):
         chain(count)
+    assert not done, "nobody waited"
+    cuda.wait(kernels.stream)
     assert done == ["1 things", "1 things", "2 things", "1 things"]
     assert runtime.replays == 2
     assert gc.isenabled()
