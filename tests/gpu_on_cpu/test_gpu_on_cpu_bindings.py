@@ -6,7 +6,9 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from OpenGL import GL
 
 import engines
 from engines.errors import EngineError
@@ -35,6 +37,39 @@ def test_the_stand_in_takes_what_the_binding_takes(name: str) -> None:
     (taken,) = re.findall(rf"^{name}\((.*?)\)", (plain.__doc__ or "").replace("\n", " "))
     wanted = len(taken.split(",")) if taken else 0
     assert len(inspect.signature(getattr(GlRuntime, name)).parameters) - 1 == wanted, taken
+
+
+def test_the_binding_takes_arguments_of_the_types_that_are_given() -> None:
+    """It looks at them before it looks for a driver; numbers that stand for nothing may only be tried without one."""
+    if gpus():
+        pytest.skip("there is a driver")
+    r, name = cuda.runtime, np.uint32(3)  # PyOpenGL's names
+    array, resource, graph, texture = (
+        np.zeros(64, np.uint8),
+        r.cudaGraphicsResource_t(),
+        r.cudaGraph_t(),
+        r.cudaArray_t(),
+    )
+    across, stream, event, there = r.cudaMemcpyKind.cudaMemcpyDeviceToDevice, 77, 5, 4096
+    for call, *arguments in (
+        (r.cudaMemcpyAsync, there, array.ctypes.data, 64, r.cudaMemcpyKind.cudaMemcpyHostToDevice, stream),
+        (r.cudaMemcpy2DToArrayAsync, texture, 0, 0, there, 64, 64, 4, across, stream),
+        (r.cudaMemcpy2DFromArrayAsync, there, 64, texture, 0, 0, 64, 4, across, stream),
+        (r.cudaEventRecord, event, stream),
+        (r.cudaStreamWaitEvent, stream, event, 0),
+        (r.cudaStreamBeginCapture, stream, r.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal),
+        (r.cudaGraphInstantiate, graph, 0),
+        (r.cudaGraphLaunch, 9, stream),
+        (r.cudaGraphicsGLRegisterImage, name, GL.GL_TEXTURE_2D, 0),
+        (r.cudaGraphicsGLRegisterBuffer, int(name), 0),
+        (r.cudaGraphicsMapResources, 1, resource, stream),
+        (r.cudaGraphicsUnmapResources, 1, resource, stream),
+        (r.cudaGraphicsSubResourceGetMappedArray, resource, 0, 0),
+        (r.cudaGraphicsResourceGetMappedPointer, resource),
+    ):
+        assert call(*arguments)[0] == r.cudaError_t.cudaErrorInsufficientDriver
+    for made in (r.cudaStream_t(stream), r.cudaEvent_t(event), r.cudaGraphExec_t(9)):
+        assert int(made) in (stream, event, 9), "they are kept as numbers"
 
 
 def test_a_driver_too_old_is_one_sentence_before_the_start() -> None:
