@@ -26,7 +26,7 @@ from training.occluders.scene import Scene
 
 _CELL = (320, 320)
 _LOOK_S = 2.5  # the moment of each portrait's turn
-_COVERS: tuple[tuple[Draw, int], ...] = ((glasses, 1), (hand, 12))  # what is drawn before each portrait
+_COVERS: tuple[tuple[Draw, int], ...] = ((glasses, 1), (hand, 24))  # what is drawn before each portrait
 
 
 @dataclass(frozen=True)
