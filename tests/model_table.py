@@ -16,11 +16,13 @@ from engines.runtime.base import DeviceArray
 from engines.runtime.cuda import Memory
 from realtime.analysis.pose import rotation_of
 from realtime.controls import Mode, Settings
+from realtime.effects import expression
 from realtime.effects.modelling import HostModeller, Layer
 from realtime.effects.photo import Person, person
 from realtime.effects.relight import Relight, Tone
 from realtime.effects.turning import HostTurner, Turn
 from realtime.frame import Face, Frame, Pose
+from realtime.gpu import modelling
 from realtime.gpu.following import Exchange
 from realtime.gpu.kernels import SEEN
 from realtime.gpu.model import ModelKernels
@@ -110,6 +112,31 @@ class ModelTable:
                 assert mine is not None
                 assert wanted is not None
                 np.testing.assert_allclose(mine.warp.position, wanted.warp.position, atol=0.02)
+
+    def test_samples_that_are_too_old_make_room(
+        self, make: Callable[..., DeviceModeller], monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    ) -> None:
+        """A memory of half a second, gone round twice."""
+        for module in (modelling, expression):
+            monkeypatch.setattr(module, "MEMORY_S", 0.5)
+        monkeypatch.setattr(modelling, "SAMPLES", 7)
+        somebody = _somebody(Pose(0, 0, 0), 5)
+        ours, theirs = make(Twins(), Kept()), HostModeller()
+        pixels = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
+        for number in range(16):
+            face = posed_face(size=90, centre=(200, 180))
+            face.points[:] += rng.normal(0, 2, face.points.shape)
+            (mine,), (wanted,) = (
+                each.model(
+                    [Layer(face, somebody.views[0])],
+                    Frame(pixels, number, 0.1 * number, 0.0),
+                    Settings(Mode.SWAP, expression=0.0),
+                )
+                for each in (ours, theirs)
+            )
+            assert mine is not None
+            assert wanted is not None
+            np.testing.assert_allclose(mine.warp.position, wanted.warp.position, atol=0.02)
 
     def test_keypoints_that_are_no_numbers_give_nothing_and_later_the_last_affine(
         self, make: Callable[..., DeviceModeller]

@@ -59,15 +59,22 @@ extern "C" __global__ void aim(
     weights[place] = importance[i] * fmaxf(layer.confidence[i], 0.05f);
 }
 
+// One of the samples that count, the oldest first. (% would cost as much as all the rest of the median.)
+__device__ float kept(const float* samples, const Layer& layer, int place, int axis)
+{
+    const int slot = layer.first + place;
+    return samples[(slot < layer.length ? slot : slot - layer.length) * AXES + axis];
+}
+
 // Median of a column of a ring: the mean of the two in the middle, which are one where their number is odd.
 __device__ float median_of(const float* samples, const Layer& layer, int axis)
 {
     float low = 0.f, high = 0.f;
     for (int i = 0; i < layer.count; ++i) {
-        const float value = samples[(layer.first + i) % layer.length * AXES + axis];
+        const float value = kept(samples, layer, i, axis);
         int rank = 0;
         for (int j = 0; j < layer.count; ++j) {
-            const float other = samples[(layer.first + j) % layer.length * AXES + axis];
+            const float other = kept(samples, layer, j, axis);
             rank += other < value || (other == value && j < i);
         }
         if (rank == (layer.count - 1) / 2)
