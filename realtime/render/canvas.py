@@ -24,6 +24,7 @@ from realtime.timing import Split
 # The largest side of a tile; a face that is larger in the frame is drawn at a lower resolution.
 TILE_LIMIT = 1024
 _TILE_STEP = 64
+_SOFTWARE = ("llvmpipe", "softpipe")  # Mesa's
 _PAINTED = (3, 4)  # position, colour: see shaders/paint.vert
 
 
@@ -38,6 +39,8 @@ class Canvas:
         limit: largest width and height of a picture.
         patches: the faces drawn since `begin`, in that order.
         transfer: as given.
+        smooths: surfaces that ask for it are drawn with several samples a pixel: on a GPU, for in software they take
+            three times as long.
     """
 
     def __init__(self, split: Split | None = None, transfer: Transfer | None = None) -> None:
@@ -59,6 +62,7 @@ class Canvas:
         GL.glEnable(GL.GL_PROGRAM_POINT_SIZE)
         GL.glBlendFunc(GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
         self.patches: list[Patch] = []
+        self.smooths = not any(name in GL.glGetString(GL.GL_RENDERER).decode() for name in _SOFTWARE)
         self.limit = int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
 
     @property
@@ -126,7 +130,7 @@ class Canvas:
             steps = [-(-max(v, t) // _TILE_STEP) * _TILE_STEP for v, t in zip(view, self._tile.size, strict=True)]
             self._tile.release()
             self._tile = gl.Target((steps[0], steps[1]), floating=detail or self._tile.floating, depth=True)
-        if warp.smooth and not self._tile.floating:
+        if self.smooths and warp.smooth and not self._tile.floating:
             self._draw_smoothly(warp, rectangle, view)
             return view
         self._tile.bind(view)

@@ -52,7 +52,8 @@ class Warp:
         grain: standard deviation of noise to add (0..1 of a colour), and its seed.
         opacity: of the whole surface, in [0, 1].
         cover: what is in front of it, so that the live frame shows there; None: nothing is.
-        smooth: draw with several samples a pixel, for a surface that shows its edge: one that does not fade out.
+        smooth: draw with several samples a pixel where a GPU draws, for a surface that shows its edge: one that does
+            not fade out.
     """
 
     mesh: Mesh

@@ -324,6 +324,7 @@ def test_a_smooth_surface_covers_pixels_at_its_edge_in_part(canvas: Canvas, smoo
     corners = np.array([[10.3, 8.2], [85.6, 21.7], [31.9, 70.4]], np.float32)
     whole = face_mesh()
     mesh = type(whole)(whole.uv[:3], whole.weights[:3], np.array([[0, 1, 2]], np.int32))
+    canvas.smooths = True  # whatever draws
     canvas.begin(np.zeros((size[1], size[0], 3), np.uint8))
     texture = texture_of(np.full((8, 8, 3), 255, np.uint8))
     canvas.warp(Warp(mesh, np.column_stack([corners, np.zeros(3, np.float32)]), corners / 16, texture, smooth=smooth))
