@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engines import MAX_BATCH
 from realtime.analysis.detector import Detection
 from realtime.analysis.landmarks import Landmarks
 from realtime.analysis.one_euro import FaceFilter
@@ -129,7 +130,8 @@ class Tracker:
         self._frame_size, self._time_s = frame_size, time_s
         memory_s = max(self._hold_s, self._rules.remember_s)
         recent = sorted((track for track in self._tracks if self._lost_s(track) <= memory_s), key=self._lost_s)
-        self._tracks = sorted(recent[: 2 * self._max_faces], key=lambda track: track.id)
+        most = min(2 * self._max_faces, MAX_BATCH)  # as many as a network looks at at once
+        self._tracks = sorted(recent[:most], key=lambda track: track.id)
 
     def crops(self, size: int) -> list[Crop]:
         """Where each track's face was last: crops of `size` pixels, in the order `follow` expects.
@@ -163,7 +165,7 @@ class Tracker:
         """Those that no seen track covers, the largest first, some more than there are places (not all are faces)."""
         new = [found for found in detections if not self._taken(_corners(found))]
         new.sort(key=lambda found: -max(found.box[2:]))
-        return new[: self._max_faces - len(self.seen) + SPARE]
+        return new[: min(self._max_faces - len(self.seen) + SPARE, MAX_BATCH)]
 
     def adopt(self, found: Sequence[Detection], landmarks: Landmarks) -> None:
         """Take in new faces, `landmarks` of what was `found`, as far as there are places, the first ones first.

@@ -239,3 +239,17 @@ def test_ten_faces_give_eight_stable_ids() -> None:
         tracked = scene.step([(x + step, y, eyes) for x, y, eyes in crowd])
         assert ids(tracked) == list(range(1, 9))
     assert min(np.ptp(face.points[:68, 0]) for face in tracked) > 60 * 1.2  # the two smallest are left out
+
+
+def test_a_crowd_is_never_more_than_a_network_takes() -> None:
+    """32 people in turns of 16: those seen last are remembered."""
+    people: list[Placed] = [(80 + 160 * (place % 8), 90 + 170 * (place // 8), 40) for place in range(32)]
+    tracker = Tracker(max_faces=16)
+    scene = Scene(tracker)
+    for turn in (people[:16], people[16:], people):
+        tracker.begin(SIZE, scene.index / RATE)
+        assert len(tracker.unknown(detections_of(people))) <= 16
+        for _ in range(10):
+            scene.step(turn)
+            tracker.begin(SIZE, scene.index / RATE)
+            assert len(tracker.crops(CROP)) <= 16
