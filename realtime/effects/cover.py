@@ -11,7 +11,7 @@ from realtime.render import gl
 from realtime.render.surface import Cover
 
 # The live picture begins to show where the network is so sure of a cover, and shows alone where it is so sure.
-_SHOWS = (0.15, 0.45)
+_SHOWS = (0.3, 0.6)
 _OPACITY = np.interp(np.arange(256) / 255, _SHOWS, (0, 255)).round().astype(np.uint8)
 
 
