@@ -64,12 +64,15 @@ def _aimed(turn: Turn) -> tuple[Floats, Floats]:
     return solid.astype(np.float32), turned[:, :2].astype(np.float32)
 
 
-def backwards(face: Face) -> Floats:
-    """(3,) float32 pixels: one eye distance in the direction a face looks away from, see `relief`."""
+def backwards(face: Face) -> float:
+    """Pixels of depth of one eye distance in the direction a face looks away from, see `relief`.
+
+    Of that direction depth is all that counts: where a turned face shows its far cheek, the jaw's keypoints lie on the
+    cheek's outline, and vertices moved aside of them would take their texture from behind it.
+    """
     assert face.depth is not None
     left, right = (np.append(face.points[corner], face.depth[corner]) for corner in OUTER_EYE_CORNERS)
-    size = np.linalg.norm(right - left)
-    return np.asarray(size * rotation_of(face.pose)[:, 2], np.float32)
+    return float(np.linalg.norm(right - left) * rotation_of(face.pose)[2, 2])
 
 
 def head_relief() -> Floats:
@@ -84,8 +87,8 @@ def _turned(face: Face, affine: Floats) -> Model | None:
     assert face.depth is not None
     mesh, anchors, follow = head_mesh()
     inner, rings = np.s_[: len(mesh.uv) - len(anchors)], np.s_[len(mesh.uv) - len(anchors) :]
-    vertices = mesh.weights @ np.column_stack([face.points, face.depth]) + head_relief()[:, None] * backwards(face)
-    source = vertices[:, :2].copy()
+    source = mesh.weights @ face.points
+    vertices = np.column_stack([source, mesh.weights @ face.depth + head_relief() * np.float32(backwards(face))])
     position = source.copy()
     position[inner] = vertices[inner] @ affine[:, :3].T + affine[:, 3]
     movement = position[anchors] - source[anchors]

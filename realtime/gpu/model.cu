@@ -296,7 +296,7 @@ struct Head {
     const float* points;  // KEYPOINTS x 2, frame pixels
     const float* depth;   // KEYPOINTS
     float rotation[9];    // row by row
-    float backwards[3];   // one eye distance away from where it looks
+    float backwards;      // depth of one eye distance away from where it looks
 };
 
 // Lays out what the least squares take, for each head: its landmarks with depth (LANDMARKS x 3), and where they are once
@@ -359,8 +359,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) turn(
         const int v = me + THREADS * j;
         if (v >= vertices)
             continue;
-        const float behind = relief[v];
-        float x = behind * head.backwards[0], y = behind * head.backwards[1], z = behind * head.backwards[2];
+        float x = 0.f, y = 0.f, z = relief[v] * head.backwards;
         for (int i = 0; i < KEYPOINTS; ++i) {
             const float weight = weights[i * vertices + v];
             x += weight * points[3 * i];

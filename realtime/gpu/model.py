@@ -28,7 +28,7 @@ WISH = np.dtype(
     + [("trust", "<f4", 2), ("stretch", "<f4", 2), ("gains", "<f4", KEYPOINTS)]
 )
 
-HEAD = np.dtype([("points", "<u8"), ("depth", "<u8"), ("rotation", "<f4", (3, 3)), ("backwards", "<f4", 3)], align=True)
+HEAD = np.dtype([("points", "<u8"), ("depth", "<u8"), ("rotation", "<f4", (3, 3)), ("backwards", "<f4")], align=True)
 
 
 class ModelKernels(Kernels):

@@ -12,8 +12,9 @@ from faces_making import asymmetry, frame_of, portrait, posed_face
 from realtime.analysis.pose import pose_of, rotation_of
 from realtime.controls import Mode, Settings
 from realtime.effects.rotate import Frontalise, Rotate, sweep_yaw
+from realtime.effects.turning import HostTurner, Turn
 from realtime.frame import Face, Pixels, Pose
-from realtime.geometry.mesh import OUTLINE
+from realtime.geometry.mesh import OUTLINE, head_mesh
 from realtime.geometry.template import template
 from realtime.geometry.topology import NOSE_TIP
 from realtime.render.canvas import Canvas
@@ -104,6 +105,15 @@ def test_the_far_cheek_of_a_turned_head_stands_out(canvas: Canvas, side: int) ->
     middle = nose[0] - 90 * (rotation_of(Pose(40.0 * side, 0, 0)) @ template()[NOSE_TIP])[0]
     cheek = bright.max() if side > 0 else bright.min()
     assert (cheek - middle) * side / 90 == pytest.approx(0.417, abs=0.04)
+
+
+@pytest.mark.parametrize("pose", [Pose(0, 0, 0), Pose(30, 5, -10)], ids=str)
+def test_a_cheek_takes_its_texture_from_between_its_keypoints(pose: Pose) -> None:
+    """Whatever its depth: beside them, a turned face shows what lies behind its far cheek."""
+    face = posed_face(pose, 90, CENTRE)
+    (model,) = HostTurner().turn([Turn(face, rotation_of(Pose(-30, 0, 0)))])
+    assert model is not None
+    np.testing.assert_allclose(model.warp.source, head_mesh()[0].weights @ face.points, atol=1e-3)
 
 
 @pytest.mark.parametrize("yaw", [-45.0, 20.0, 45.0])
