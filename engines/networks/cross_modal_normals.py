@@ -136,7 +136,7 @@ class PictureToNormals(nn.Module):
 
 
 class LiveNormals(nn.Module):
-    """The small network that learns from the full one."""
+    """The small network. Once trained it looks at the picture and at its mirror image, and says the mean of both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,14 @@ class LiveNormals(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """As `PictureToNormals`."""
-        return functional.normalize(self.map(image / 127.5 - 1), dim=1)
+        picture = image / 127.5 - 1
+        seen = functional.normalize(self.map(picture), dim=1)
+        if self.training:
+            return seen
+        backwards = torch.arange(image.shape[3] - 1, -1, -1, device=image.device)
+        mirrored = functional.normalize(self.map(picture[..., backwards]), dim=1)
+        mirrored = mirrored[..., backwards]
+        return functional.normalize(seen + torch.cat([-1.0 * mirrored[:, :1], mirrored[:, 1:]], dim=1), dim=1)
 
 
 def _doubled(features: Tensor) -> Tensor:

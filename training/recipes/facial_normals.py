@@ -109,6 +109,14 @@ def cosine_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     return ((1 - cosine) * mask).sum() / mask.sum().clamp(min=1)
 
 
+def chord_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """As `cosine_loss`, of the distance between unit vectors, about the angle: the other grows with its square, and a
+    few hopeless pixels (hair, lips, nostrils) weigh as much as all others together."""
+    apart = functional.normalize(normals.float(), dim=1) - functional.normalize(truth.float(), dim=1)
+    length = (apart.square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
+    return (length * mask).sum() / mask.sum().clamp(min=1)
+
+
 def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
     """Pairs take all three ways, lone pictures and lone normal maps come back as themselves; weights 1:1:1."""
     image, normals, face = batch["image"] / 255, batch["normals"], batch["face"]
@@ -127,23 +135,23 @@ def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
 
 
 def coarse_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """As `cosine_loss`, of the means over squares of `COARSE` pixels, those that lie in the mask by half or more."""
+    """As `chord_loss`, of the means over squares of `COARSE` pixels, those that lie in the mask by half or more."""
     share = functional.avg_pool2d(mask.float(), COARSE)
     means = (functional.avg_pool2d(values.float() * mask, COARSE) for values in (normals, truth))
-    return cosine_loss(*means, share >= 0.5)
+    return chord_loss(*means, share >= 0.5)
 
 
 def live_loss(model: Pupil, batch: run.Tensors, fitted: float = 0.0) -> run.Tensors:
     """The truth of pairs, times `fitted` what the fitted model says of photos and, with a teacher, its answers on lone
     pictures."""
-    there = cosine_loss(model.live(batch["image"]), batch["normals"], batch["face"])
+    there = chord_loss(model.live(batch["image"]), batch["normals"], batch["face"])
     if "fitted_image" in batch:
         coarse = coarse_loss(model.live(batch["fitted_image"]), batch["fitted_normals"], batch["fitted_face"])
         return {"loss": there + fitted * coarse, "normals": there, "fitted": coarse}
     if "lone_image" not in batch or (taught := model.taught(batch["lone_image"])) is None:
         return {"loss": there, "normals": there}
     everywhere = torch.ones_like(taught[:, :1])
-    copied = cosine_loss(model.live(batch["lone_image"]), taught.float(), everywhere)
+    copied = chord_loss(model.live(batch["lone_image"]), taught.float(), everywhere)
     return {"loss": there + 0.5 * copied, "normals": there, "copied": copied}
 
 
