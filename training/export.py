@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from engines.runtime.folding import fold_constants
 
@@ -65,12 +65,17 @@ def export(
     np.savez_compressed(path.with_suffix(".check.npz"), **arrays)
 
 
+def stored_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of an exported file by their names in the module, float32."""
+    tensors = onnx.load(path).graph.initializer
+    return {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32)) for tensor in tensors}
+
+
 def load_weights(module: nn.Module, path: Path) -> nn.Module:
     """`module` with the weights of an exported file, in eval mode. Raises KeyError where a weight is not in it."""
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    stored = stored_weights(path)
     wanted = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
-    floats = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in wanted}
-    module.load_state_dict(floats, strict=False)
+    module.load_state_dict({name: stored[name] for name in wanted}, strict=False)
     return module.eval()
 
 

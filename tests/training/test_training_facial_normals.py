@@ -150,7 +150,8 @@ class TestLosses:
         assert float(facial_normals.cosine_loss(made, truth, mask & False)) == 0
 
     def test_the_coarse_loss_does_not_see_what_is_finer(self) -> None:
-        side = 2 * facial_normals.COARSE
+        square = 8
+        side = square * facial_normals.COARSE
         truth = torch.zeros(1, 3, side, side)
         truth[:, 2] = 1
         fine = truth.clone()
@@ -159,8 +160,8 @@ class TestLosses:
         assert float(facial_normals.coarse_loss(fine, truth, mask)) == pytest.approx(0, abs=2e-3)
         turned = truth.roll(1, dims=1)
         assert float(facial_normals.coarse_loss(turned, truth, mask)) == pytest.approx(2**0.5, abs=1e-6)
-        mask[..., : facial_normals.COARSE, 2:] = False  # squares that lie in the mask by a quarter, and by nothing
-        turned[..., : facial_normals.COARSE, :] = -truth[..., : facial_normals.COARSE, :]
+        mask[..., :square, 2:] = False  # squares that lie in the mask by a quarter, and by nothing
+        turned[..., :square, :] = -truth[..., :square, :]
         assert float(facial_normals.coarse_loss(turned, truth, mask)) == pytest.approx(2**0.5, abs=1e-6)
 
     @pytest.mark.parametrize("degrees", [5.0, 60.0, 180.0])
@@ -221,6 +222,21 @@ class TestLosses:
         kept = run.load_checkpoint(tmp_path / "facial_normals_live")["model"]
         assert not any("unused" in name for name in kept)
 
+    def test_the_deployed_way_alone_is_a_quick_start(self) -> None:
+        torch.manual_seed(0)
+        network = CrossModalNormals(0.125)
+        unit = nn.functional.normalize(torch.rand(2, 3, SIDE, SIDE), dim=1)
+        everywhere = torch.ones(2, 1, SIDE, SIDE, dtype=torch.bool)
+        batch = {"image": 255 * torch.rand_like(unit), "normals": unit, "face": everywhere}
+        batch |= {f"fitted_{name}": value for name, value in batch.items()}
+        parts = facial_normals.loss(network, batch, facial_normals.Config(again=0, chord=True, fitted=0.3))
+        assert set(parts) == {"loss", "normals", "fitted"}
+        total = float((parts["normals"] + 0.3 * parts["fitted"]).detach())
+        assert float(parts["loss"].detach()) == pytest.approx(total)
+        assert float(parts["normals"].detach()) == pytest.approx(
+            float(facial_normals.chord_loss(network.normals(batch["image"] / 255), unit, everywhere).detach()), rel=1e-3
+        )
+
     def test_pairs_take_all_three_ways_and_lone_ones_their_own(self) -> None:
         torch.manual_seed(0)
         network = CrossModalNormals()
@@ -228,8 +244,9 @@ class TestLosses:
         everywhere = torch.ones(2, 1, SIDE, SIDE, dtype=torch.bool)
         batch = {"image": 255 * torch.rand_like(unit), "normals": unit, "face": everywhere}
         lone = {"lone_image": 255 * torch.rand_like(unit), "lone_normals": unit, "lone_face": everywhere}
-        assert set(facial_normals.loss(network, batch)) == {"loss", "normals", "image", "normals_again"}
-        parts = facial_normals.loss(network, {**batch, **lone})
+        config = facial_normals.Config()
+        assert set(facial_normals.loss(network, batch, config)) == {"loss", "normals", "image", "normals_again"}
+        parts = facial_normals.loss(network, {**batch, **lone}, config)
         total = sum(value for name, value in parts.items() if name != "loss")
         assert float(parts["loss"].detach()) == pytest.approx(float(total.detach()))
         parts["loss"].backward()

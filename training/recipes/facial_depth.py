@@ -2,6 +2,7 @@
 
     python -m training facial_depth                        the conditional GAN
     python -m training facial_depth --adversarial 0        the AE baseline
+    python -m training facial_depth --start ONNX [...]     from an exported generator, of this or a narrower width
     python -m training facial_depth --skips [--start ONNX] the generator with skips; from one without, as exported
     python -m training facial_depth --live --adversarial 0 [--learning-rate 2e-3]
     ... --biwi DIR, ... --pandora DIR                      by the protocol of a set that facial depth was published on
@@ -30,13 +31,14 @@ from engines.networks.facial_depth import SIDE, FacialDepth, FacialDepthCritic, 
 from training import data, run
 from training.adversarial import Duel, held
 from training.backgrounds import octaves
-from training.export import export, load_weights
+from training.export import export, load_weights, stored_weights
 from training.facial_depth.samples import DepthBatches, Real, fitted_photos
 from training.ict_surface import IctSurface
 from training.readers import rap3df
 from training.readers.originals import Original
 from training.synthetic.stock import Drawn
 from training.weights import MEASURED
+from training.widening import widen
 
 SLOPES, REACH = 0.5, 5  # weight of a face's slopes, and the pixels they are taken over: sensors measure in steps
 BETAS = (0.5, 0.999)  # of Adam, as published
@@ -166,10 +168,10 @@ def train(config: Config) -> None:
 
 
 def take_weights(generator: nn.Module, path: Path, config: Config) -> None:
-    """The weights of an exported file. A network with skips takes those of one without and goes on as that: its weights
-    on what the way down saw are 0 at first."""
+    """The weights of an exported file, of the same network or a narrower one. A network with skips takes those of one
+    without, as wide, and goes on as that: its weights on what the way down saw are 0 at first."""
     if not config.skips:
-        load_weights(generator, path)
+        widen(generator, stored_weights(path))
         return
     with torch.no_grad():
         state = generator.state_dict()  # shares its memory with the network

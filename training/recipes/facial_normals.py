@@ -1,6 +1,10 @@
 """Trains facial normals (Abrevaya et al. 2020): the full cross-modal network, then a live one that learns from it.
 
     python -m training facial_normals --stock runs/stock_160                     pairs, lone pictures, lone normal maps
+    python -m training facial_normals --width 0.25 --again 0 --lone 0 --chord [...]
+                                                                                 the one way that is deployed, narrow:
+                                                                                 a quick start
+    python -m training facial_normals --begun-by RUN [...]                       the full one from there
     python -m training facial_normals --live --batch-size 64 --learning-rate 2e-3 [...]
                                                                                  the small network, from pairs and the
                                                                                  coarse shape of fitted real photos
@@ -33,8 +37,9 @@ from training.facial_normals.samples import NormalBatches, fitted_photos
 from training.ict_surface import IctSurface
 from training.synthetic.stock import Drawn
 from training.weights import MEASURED
+from training.widening import widen
 
-COARSE = 8  # pixels: finer than that a fit to landmarks knows nothing of a face
+COARSE = 10  # squares along a crop's side: finer than that a fit to landmarks knows nothing of a face
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ class Config:
     """The small network for the live loop."""
     teacher: str | None = None
     """Run whose averaged full network the live one also learns from, on pictures without normals."""
-    fitted: float = 0.3
-    """Weight, for a live network without a teacher, of the coarse normals of the morphable model fitted to photos."""
+    fitted: float | None = None
+    """Weight of the coarse normals of the morphable model fitted to photos; 0.3 for a live network without a teacher, 0
+    for others unless given."""
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
@@ -61,6 +67,12 @@ class Config:
     lone: int = 4
     """Lone pictures and lone normal maps that come on top, each."""
     learning_rate: float = 1e-4
+    begun_by: str | None = None
+    """Run of the full network, as wide or a whole fraction of it, whose averaged weights this one begins with."""
+    chord: bool = False
+    """Measure the full network's normals as the live one's, about by the angle, not by the published 1 - cos."""
+    again: float = 1.0
+    """Weight of pictures and normal maps that come back as themselves; 0 leaves these ways out."""
     export: bool = False
     """Write the run's averaged weights to engines/weights (the live network) or training/measured."""
 
@@ -68,6 +80,13 @@ class Config:
     def side(self) -> int:
         """Pixels of a crop's side."""
         return LIVE_SIDE if self.live else self.size
+
+    @property
+    def fits(self) -> float:
+        """Weight of the fitted model."""
+        if self.fitted is not None:
+            return self.fitted
+        return 0.3 if self.live and not self.teacher else 0.0
 
     @property
     def name(self) -> str:
@@ -117,27 +136,33 @@ def chord_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     return (length * mask).sum() / mask.sum().clamp(min=1)
 
 
-def loss(model: nn.Module, batch: run.Tensors) -> run.Tensors:
-    """Pairs take all three ways, lone pictures and lone normal maps come back as themselves; weights 1:1:1."""
+def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
+    """Pairs take all three ways, lone pictures and lone normal maps come back as themselves; weights 1:1:1. Beside them
+    `config.fits` times what the fitted model says of photos."""
+    distance = chord_loss if config.chord else cosine_loss
     image, normals, face = batch["image"] / 255, batch["normals"], batch["face"]
     latent, seen = model.image_encoder(image)
-    there = cosine_loss(model.normal_decoder(latent, seen), normals, face)
-    pictured = (model.image_decoder(latent).float() - image).abs().mean()
-    again = cosine_loss(model.normals_again(normals), normals, face)
-    parts = {"normals": there, "image": pictured, "normals_again": again}
-    if "lone_image" in batch:
-        lone = batch["lone_image"] / 255
-        parts["lone_image"] = (model.image_again(lone).float() - lone).abs().mean()
-        parts["lone_normals"] = cosine_loss(
-            model.normals_again(batch["lone_normals"]), batch["lone_normals"], batch["lone_face"]
-        )
-    return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+    parts = {"normals": distance(model.normal_decoder(latent, seen), normals, face)}
+    weights = {"fitted": config.fits}
+    if "fitted_image" in batch:
+        coarse = model.normals(batch["fitted_image"] / 255)
+        parts["fitted"] = coarse_loss(coarse, batch["fitted_normals"], batch["fitted_face"])
+    if config.again:
+        parts["image"] = (model.image_decoder(latent).float() - image).abs().mean()
+        parts["normals_again"] = distance(model.normals_again(normals), normals, face)
+        if "lone_image" in batch:
+            lone, lone_normals = batch["lone_image"] / 255, batch["lone_normals"]
+            parts["lone_image"] = (model.image_again(lone).float() - lone).abs().mean()
+            parts["lone_normals"] = distance(model.normals_again(lone_normals), lone_normals, batch["lone_face"])
+        weights |= dict.fromkeys(("image", "normals_again", "lone_image", "lone_normals"), config.again)
+    return {"loss": torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum(), **parts}
 
 
 def coarse_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """As `chord_loss`, of the means over squares of `COARSE` pixels, those that lie in the mask by half or more."""
-    share = functional.avg_pool2d(mask.float(), COARSE)
-    means = (functional.avg_pool2d(values.float() * mask, COARSE) for values in (normals, truth))
+    """As `chord_loss`, of the means over `COARSE` x `COARSE` squares, those that lie in the mask by half or more."""
+    square = mask.shape[-1] // COARSE
+    share = functional.avg_pool2d(mask.float(), square)
+    means = (functional.avg_pool2d(values.float() * mask, square) for values in (normals, truth))
     return chord_loss(*means, share >= 0.5)
 
 
@@ -168,9 +193,11 @@ def train(config: Config) -> None:
         return
     lone = config.lone if not config.live or config.teacher else 0
     photos = data.faces_300w()
-    fits = config.live and not config.teacher and config.fitted > 0
-    fitted = fitted_photos(photos, IctSurface(data.ict_face())) if fits else []
+    fitted = fitted_photos(photos, IctSurface(data.ict_face())) if config.fits > 0 else []
     batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.side, lone, fitted)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
-    losses = partial(live_loss, fitted=config.fitted) if config.live else loss
-    run.fit(config.name, network(config), batches, losses, config.run, optimisation)
+    losses = partial(live_loss, fitted=config.fits) if config.live else partial(loss, config=config)
+    model = network(config)
+    if config.begun_by is not None:
+        widen(model, run.load_checkpoint(config.run.runs / config.begun_by)["average"])
+    run.fit(config.name, model, batches, losses, config.run, optimisation)
