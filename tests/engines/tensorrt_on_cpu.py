@@ -20,6 +20,8 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
+_ALIGNMENT = 256  # bytes, as CUDA's memory
+
 
 class Mark:
     """A place in a stream."""
@@ -150,9 +152,10 @@ class CudaRuntime:
 
     def _allocated(self, call: str, size: int) -> tuple[Any, ...]:
         assert not self.recording, "who records cannot allocate"
-        memory = (ctypes.c_char * size)(*b"\xff" * size)
-        pointer = ctypes.addressof(memory)
-        self.memory[pointer] = memory
+        memory = np.full(size + _ALIGNMENT, 0xFF, np.uint8)
+        first = -memory.ctypes.data % _ALIGNMENT
+        pointer = memory.ctypes.data + first
+        self.memory[pointer] = memory[first : first + size]
         return self._result(call, pointer)
 
     def _within(self, start: int, size: int) -> bool:
