@@ -118,6 +118,7 @@ class Renderer:
         Raises:
             InputError: mode `swap` without a source face.
         """
+        self._context.make_current()
         self._split.begin()
         effect = self._effect(settings.mode)
         canvas = self._canvas
@@ -147,6 +148,8 @@ class Renderer:
 
     def close(self) -> None:
         """Release everything; may be called more than once."""
+        if hasattr(self, "_context"):
+            self._context.make_current()
         for effect in self._effects.values():
             effect.release()
         for label in self._labels.values():

@@ -76,6 +76,17 @@ def test_synthetic_pictures_carry_the_badge_and_others_do_not(mode: Mode) -> Non
     assert badge > 0.1 if mode in SYNTHETIC else badge < 0.01
 
 
+def test_each_renderer_of_a_thread_draws_in_its_own_context(renderer: Renderer) -> None:
+    settings = Settings(Mode.ROTATE, yaw=25)
+    alone = renderer.draw(FRAME, (FACE,), settings).frame.pixels
+    with _renderer() as other:
+        for size in ((300, 300), (480, 360)):
+            picture = portrait(FACE.points, size, seed=7)
+            other.draw(frame_of(picture), (FACE,), Settings(Mode.SWAP))
+            np.testing.assert_array_equal(renderer.draw(FRAME, (FACE,), settings).frame.pixels, alone)
+    np.testing.assert_array_equal(renderer.draw(FRAME, (FACE,), settings).frame.pixels, alone)
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_parts_of_the_stage_are_timed(renderer: Renderer, mode: Mode) -> None:
     for _ in range(2):

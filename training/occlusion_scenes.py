@@ -9,7 +9,7 @@ knowledge where it is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -20,8 +20,11 @@ from realtime.geometry.crops import face_crop
 from realtime.geometry.mesh import OUTLINE
 from training import data, run
 from training.augment import degraded, moved_crop
+from training.camera import motion_kernel
+from training.cover_marks import CutOuts, cover, marked, moved
 from training.data import FaceSet
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
+from training.occluders.layer import Layer
 from training.occluders.scene import Scene
 
 # How often each set is drawn. The press photos are grey and small; two clips show few faces.
@@ -32,6 +35,10 @@ PRESS_PHOTOS = 4  # only every so many-th of them
 TAKES = 2  # of each scene, by as many cameras: drawing costs more than a step of the training
 HARMED = 0.45  # share of scenes in which light, make-up or a beard change what covers nothing
 COVERED = 0.75  # share of scenes in which something is in front of the face
+MARKED = 0.1  # share of scenes of pictures in which somebody outlined what is really there
+CUT_OUT = 0.2  # share of covers that are cut out of such pictures
+MOVING = 0.25  # share of covered scenes in which what covers the face moves
+_SMEAR = (3.0, 16.0)  # pixels that it moves by meanwhile
 OWN_HAIR = (0.1, 0.9)  # a picture's own hair or hat: from the first on nobody knows, from the second on it is one
 _BESIDE = 9  # pixels: so near to what was drawn, the picture is known to be free
 _EDGES = 4.0  # weight of edges and thin things, beside 1 everywhere
@@ -45,21 +52,28 @@ class Material:
     Attributes:
         faces: the set.
         rows: (N,) which of its pictures.
+        outlines: row → what is before the face, where somebody outlined that (see `training.cover_marks`).
     """
 
     faces: FaceSet
     rows: np.ndarray
+    outlines: dict[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
 
 
-def material(held_out: bool = False) -> list[Material]:
-    """The sets with what is to be trained on, or what is held out of them."""
+def material() -> tuple[list[Material], CutOuts]:
+    """The sets with what is to be trained on, and what may be cut out of their pictures."""
     sets = (data.faces_300w(), data.faces_ytf(), data.faces_muxspace(), data.faces_video())
+    known = marked()
     chosen = []
     for faces in sets:
-        rows = faces.testing() if held_out else faces.training()
-        rows = rows[:: PRESS_PHOTOS if faces.name == "muxspace" else 1]
-        chosen.append(Material(faces, rows[~np.isin(faces.identity[rows], HELD_OUT_CLIPS)]))
-    return chosen
+        rows = faces.training()[:: PRESS_PHOTOS if faces.name == "muxspace" else 1]
+        mine = [each for each in known if each.name == faces.name]
+        test = [each.row for each in mine if each.test]
+        people = {*HELD_OUT_CLIPS, *(faces.identity[test])} - {""}
+        rows = rows[~np.isin(rows, test) & ~np.isin(faces.identity[rows], list(people))]
+        chosen.append(Material(faces, rows, {each.row: each.outlines for each in mine if not each.test}))
+    in_colour = [each for each in known if not each.test and each.name != "muxspace"]
+    return chosen, CutOuts({faces.name: faces for faces in sets}, in_colour)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +93,14 @@ class Example:
     believed: np.ndarray
 
 
-def example(source: Material, number: int, rng: np.random.Generator, covered: float = COVERED) -> Example:
-    """Face `number` of the material with something before it in a `covered` share of the cases."""
-    row = source.rows[number]
+def example(
+    source: Material,
+    row: int,
+    rng: np.random.Generator,
+    cut_outs: CutOuts | None = None,
+    covered: float = COVERED,
+) -> Example:
+    """The face of one of the set's rows with something before it in a `covered` share of the cases."""
     points = source.faces.points[row]
     scale = float(np.exp(rng.normal(0, 0.06)))
     crop = moved_crop(face_crop(points, SIZE), rng.normal(0, 5), scale, rng.normal(0, 0.02, 2))
@@ -93,9 +112,12 @@ def example(source: Material, number: int, rng: np.random.Generator, covered: fl
     own = (hidden > OWN_HAIR[1]) & (inside > 0) & (not grey)  # grey tells hair from shade too badly
     if rng.random() < HARMED:
         draw_one(HARMLESS, scene, rng)
+    if row in source.outlines:
+        there, edge = cover(scene, moved(source.outlines[row], points, crop))
+        scene.mask, scene.unsure = np.maximum(scene.mask, there), scene.unsure | edge
+        covered *= 0.3
     if rng.random() < covered:
-        for _ in range(1 + (rng.random() < 0.2)):
-            draw_one(OCCLUDERS, scene, rng)
+        _cover(scene, rng, cut_outs)
     edges = np.abs(scene.mask - cv2.blur(scene.mask, (7, 7)))
     unsure = scene.unsure | ((hidden > OWN_HAIR[0]) & ~own & (scene.mask < 0.5))
     weight = np.maximum(inside, 0.3 * (scene.mask > 0.5)) * ~unsure * (1 + _EDGES * edges)
@@ -105,6 +127,20 @@ def example(source: Material, number: int, rng: np.random.Generator, covered: fl
     if grey:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return Example(image, mask, weight.astype(np.float32), believed)
+
+
+def _cover(scene: Scene, rng: np.random.Generator, cut_outs: CutOuts | None) -> None:
+    """Something before the face, or two things; they may move while the picture is taken."""
+    layer = Layer(scene.picture, scene.points)
+    for _ in range(1 + (rng.random() < 0.2)):
+        if cut_outs is not None and rng.random() < CUT_OUT:
+            cut_outs.draw(layer, rng)
+        else:
+            draw_one(OCCLUDERS, layer, rng)
+    if rng.random() < MOVING:
+        layer.smear(motion_kernel(rng.uniform(*_SMEAR), rng.uniform(0, np.pi)))
+    scene.picture, scene.mask = layer.picture, np.maximum(scene.mask, layer.mask)
+    scene.unsure = (scene.unsure & (layer.mask < 0.5)) | layer.unsure
 
 
 def own_hair(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -133,16 +169,15 @@ def face_region(points: np.ndarray, margin: float = _MARGIN) -> np.ndarray:
 class Batches:
     """Step number → image (B, 3, S, S) uint8; mask and weight float32, believed bool, each (B, 1, S, S)."""
 
-    def __init__(self, sources: list[Material], size: int, seed: int) -> None:
-        self.sources, self.size, self.seed = sources, size, seed
+    def __init__(self, sources: list[Material], size: int, seed: int, cut_outs: CutOuts | None = None) -> None:
+        self.sources, self.size, self.seed, self.cut_outs = sources, size, seed, cut_outs
         self.share = np.array([SHARE[source.faces.name] for source in sources])
 
     def __call__(self, step: int) -> run.Batch:
         rng = np.random.default_rng((self.seed, step))
         rows = []
         for _ in range(self.size // TAKES):
-            source = self.sources[rng.choice(len(self.sources), p=self.share / self.share.sum())]
-            made = example(source, int(rng.integers(len(source.rows))), rng)
+            made = example(*self._chosen(rng), rng, self.cut_outs)
             for take in range(TAKES):
                 flip = np.s_[:, :: -1 if take % 2 else 1]  # every other take is mirrored
                 maps = made.mask, made.weight, made.believed
@@ -150,3 +185,11 @@ class Batches:
         image, *maps = (np.stack(part) for part in zip(*rows, strict=True))
         named = dict(zip(("mask", "weight", "believed"), maps, strict=True))
         return {"image": image.transpose(0, 3, 1, 2), **{key: part[:, None] for key, part in named.items()}}
+
+    def _chosen(self, rng: np.random.Generator) -> tuple[Material, int]:
+        """A set and a row of it."""
+        outlined = [(source, row) for source in self.sources for row in source.outlines]
+        if outlined and rng.random() < MARKED:
+            return outlined[rng.integers(len(outlined))]
+        source = self.sources[rng.choice(len(self.sources), p=self.share / self.share.sum())]
+        return source, int(source.rows[rng.integers(len(source.rows))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from realtime.frame import Face, Occlusion
+from realtime.frame import Face, Occlusion, Pixels
 from realtime.geometry.mesh import OUTLINE
 from realtime.render import gl
 from realtime.render.surface import Cover
@@ -25,7 +25,7 @@ class Covered:
         """For `Warp.cover`; None where nothing is in front. It holds until the next call."""
         if occlusion is None:
             return None
-        opacity = cv2.LUT(occlusion.covered, _OPACITY)
+        opacity = shows(occlusion)
         if not opacity.any():
             return None
         size = (opacity.shape[1], opacity.shape[0])
@@ -42,6 +42,11 @@ class Covered:
             self._texture = None
 
 
+def shows(occlusion: Occlusion) -> Pixels:
+    """(S, S) uint8, how far the live picture shows at each place of the map: 255 hides what is drawn."""
+    return np.asarray(cv2.LUT(occlusion.covered, _OPACITY), np.uint8)
+
+
 def covered_share(face: Face) -> float:
     """How much of a face is behind something, in [0, 1]; 0 where nobody looked."""
     if face.occlusion is None:
@@ -49,4 +54,4 @@ def covered_share(face: Face) -> float:
     outline = face.points[OUTLINE] @ face.occlusion.matrix[:, :2].T + face.occlusion.matrix[:, 2]
     inside = np.zeros(face.occlusion.covered.shape, np.uint8)
     cv2.fillPoly(inside, [np.round(outline).astype(np.int32)], 1)
-    return float(cv2.mean(cv2.LUT(face.occlusion.covered, _OPACITY), inside)[0]) / 255
+    return float(cv2.mean(shows(face.occlusion), inside)[0]) / 255

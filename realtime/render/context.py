@@ -40,6 +40,11 @@ class Context:
         version, renderer = (GL.glGetString(name).decode() for name in (GL.GL_VERSION, GL.GL_RENDERER))
         self.description = f"{version}, {renderer}"
 
+    def make_current(self) -> None:
+        """Draw here from now on: another context of this thread was made since, or is drawn in, too."""
+        if self._backend is not None:
+            self._backend.make_current()
+
     def release(self) -> None:
         """Give the context back; may be called more than once, on the thread that made it."""
         if self._backend is not None:

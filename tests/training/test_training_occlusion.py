@@ -16,9 +16,12 @@ from realtime.frame import Pose
 from realtime.geometry.crops import face_crop
 from realtime.geometry.template import template
 from realtime.geometry.topology import LEFT_EYE
+from training.camera import motion_kernel
+from training.cover_marks import CutOuts, Marked, cover, marked, moved
 from training.data import FaceSet
 from training.export import load_weights
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
+from training.occluders.layer import Layer, Moving
 from training.occluders.scene import Scene, whole
 from training.occlusion_scenes import Batches, Material, example, face_region
 from training.recipes.occlusion import TRUST, loss, mixed, sheet
@@ -114,7 +117,8 @@ def test_glasses_go_round_the_eyes() -> None:
 
 def test_an_example_asks_on_the_face_and_on_what_was_drawn() -> None:
     source = Material(_faces(), np.arange(3))
-    made = [example(source, number % 3, np.random.default_rng(number), covered=number % 2) for number in range(8)]
+    rngs = [np.random.default_rng(number) for number in range(8)]
+    made = [example(source, number % 3, rng, covered=number % 2) for number, rng in enumerate(rngs)]
     for number, one in enumerate(made):
         assert one.image.shape == (SIZE, SIZE, 3)
         assert (one.mask[SIZE // 2 :].max() > 0) <= bool(number % 2), "of its own the picture has hair, above"
@@ -144,6 +148,87 @@ def test_a_pictures_own_fringe_is_a_cover(colour: tuple[int, int, int] | None) -
         assert made.mask[cheek] == 0 < made.weight[cheek]
         assert made.mask[forehead] == known
         assert (made.weight[forehead] > 0) == (known or colour is None)
+
+
+@pytest.mark.parametrize("draw", OCCLUDERS, ids=lambda draw: draw.__name__)
+def test_a_layer_over_the_picture_is_the_scene(draw: Any) -> None:
+    plain = _scene()
+    layer = Layer(plain.picture, plain.points)
+    before = layer.picture.copy()
+    draw(layer, np.random.default_rng(4))
+    draw(plain, np.random.default_rng(4))
+    np.testing.assert_array_equal(layer.picture, plain.picture)
+    np.testing.assert_array_equal(layer.mask, plain.mask)
+    again = before * layer.through[..., None] + layer.over
+    np.testing.assert_allclose(again, plain.picture, atol=12 if draw.__name__ == "glasses" else 0.05)  # tinted lenses
+
+
+def test_a_layer_moves_as_it_is_told_and_is_blurred_by_it() -> None:
+    layer = Layer(np.full((SIZE, SIZE, 3), 60, np.uint8), posed_face(size=46, centre=(64, 74)).points)
+    square = np.zeros((SIZE, SIZE), np.float32)
+    square[50:70, 50:70] = 1
+    layer.paint(np.array([200.0, 100, 0]), square)
+    pixels = np.full((200, 300, 3), 60, np.uint8)
+    ends = [np.array([[2.0, 0, at], [0, 2.0, 10]]) for at in np.linspace(40, 60, 21)]
+    seen, opacity = Moving(layer).before(pixels, ends)
+    row = opacity[10 + 2 * 60]
+    assert row[:135].max() == 0
+    assert row[165:175].min() == pytest.approx(1, abs=1e-5)
+    assert row[149] == pytest.approx(0.48, abs=0.06), "half of the time it was there"
+    np.testing.assert_allclose(seen[130, 170], (200, 100, 0), atol=1)
+    np.testing.assert_array_equal(seen[130, 100], (60, 60, 60))
+    layer.smear(motion_kernel(9, 0.0))
+    assert layer.mask[60, 50] == pytest.approx(5 / 9, abs=0.01)
+    assert layer.mask[60, 60] == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(layer.picture[60, 50], 60 + 5 / 9 * (np.array([200, 100, 0]) - 60), atol=1)
+
+
+def test_outlines_by_eye_are_on_their_crops_and_some_are_for_measuring() -> None:
+    known = marked()
+    assert len(known) > 60
+    assert 15 < sum(each.test for each in known) < 40
+    for each in known:
+        assert each.name in ("300w", "ytf", "muxspace")
+        for outline in each.outlines:
+            assert len(outline) >= 5
+            assert outline.min() >= 0
+            assert outline.max() < SIZE
+            assert cv2.contourArea(outline) > 100
+
+
+def test_an_outlined_cover_is_asked_for_but_at_its_edge() -> None:
+    faces, size = _faces(), 30.0
+    outline = 64 + size * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
+    source = Material(faces, np.arange(3), {1: (outline,)})
+    crop = face_crop(faces.points[1], SIZE)
+    np.testing.assert_allclose(moved((outline,), faces.points[1], crop)[0], outline, atol=1e-3)
+    made = example(source, 1, np.random.default_rng(0), covered=0)
+    free = example(source, 0, np.random.default_rng(0), covered=0)
+    assert made.mask[64, 64] == 1
+    assert made.weight[64, 64] > 0
+    assert 0.15 < (made.mask > 0.5).mean() - (free.mask > 0.5).mean() < 0.35
+    inside, unsure = cover(_scene(), (outline,))
+    assert unsure[64, 34]
+    assert unsure[64, 35]
+    assert not unsure[64, 40]
+    assert inside[64, 64] == 1
+
+
+def test_what_is_cut_out_comes_before_another_face() -> None:
+    faces = _faces()
+    points = faces.points[0]
+    outline = 70 + 20 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
+    cut_outs = CutOuts({"300w": faces}, [Marked("300w", 0, False, (outline,))])
+    areas = []
+    for seed in range(6):
+        scene = Scene(face_crop(points, SIZE).cut(np.full((300, 300, 3), 40, np.uint8)), _scene().points)
+        before = scene.picture.copy()
+        cut_outs.draw(scene, np.random.default_rng(seed))
+        areas.append((scene.mask > 0.5).sum())
+        assert np.abs(scene.picture - before)[scene.mask > 0.9].mean() > 2
+        assert (scene.picture - before)[scene.mask == 0].max() < 1, "a shadow at most"
+        assert scene.unsure[(scene.mask > 0.2) & (scene.mask < 0.8)].all()
+    assert 700 < np.median(areas) < 2500
 
 
 def test_batches_depend_on_the_step_alone() -> None:

@@ -103,7 +103,8 @@ def train(config: Config) -> None:
     elif config.export:
         deploy(mixed(run.averaged(NAME, OcclusionNet(), config.run.runs), config.share))
     else:
-        batches = Batches(material(), config.batch, config.run.seed)
+        sources, cut_outs = material()
+        batches = Batches(sources, config.batch, config.run.seed, cut_outs)
         optimisation = run.Optimisation(learning_rate=config.learning_rate)
         picture = partial(sheet, batch=batches(SHEET_BATCH))
         deploy(run.fit(NAME, OcclusionNet(), batches, loss, config.run, optimisation, picture))
