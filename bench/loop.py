@@ -116,11 +116,12 @@ def _analysis(options: Options) -> AnalysisOptions:
 
 @dataclass
 class Watched(Sink):
-    """Another sink, with what is needed to see growth: latency and memory over time."""
+    """Another sink, with what is needed to see growth: latency, memory and processor time over time."""
 
     inner: Sink
     seen: list[tuple[float, float]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.name, self.lossless, self.recorder = self.inner.name, self.inner.lossless, self.inner.recorder
@@ -129,6 +130,7 @@ class Watched(Sink):
         self.inner.write(result)
         now = time.perf_counter()
         self.seen.append((now, 1000 * (now - result.frame.captured)))
+        self.processor.append(1000 * time.process_time())
         megabytes = resident_mb() if not self.memory or now - self.memory[-1][0] >= 1 else None
         if megabytes is not None:
             self.memory.append((now, megabytes))
@@ -139,12 +141,14 @@ class Watched(Sink):
     def growth(self) -> dict[str, Any]:
         """Median latency of the last minute less that of the first, and memory of the last less that of the second.
 
-        And the median latency of every whole minute, which tells a growth from a slow minute.
+        The median latency of every whole minute, which tells a growth from a slow minute. And what all threads together
+        compute for a frame: a busy machine changes it least.
         """
         return {
             "latency_by_minute_ms": _by_minute(np.array(self.seen)),
             "latency_growth_ms": _growth(np.array(self.seen), since=0),
             "memory_growth_mb": _growth(np.array(self.memory), since=1),
+            "processor_ms_per_frame": _per_frame(self.processor),
         }
 
 
@@ -154,6 +158,11 @@ def _by_minute(series: np.ndarray) -> list[float]:
         return []
     minutes = (series[:, 0] - series[0, 0]) // 60
     return [round(float(np.median(series[minutes == i, 1])), 1) for i in range(int(minutes[-1]))]
+
+
+def _per_frame(processor: list[float]) -> float | None:
+    """Mean step of a clock that was read at every frame; None below two frames."""
+    return round((processor[-1] - processor[0]) / (len(processor) - 1), 2) if len(processor) > 1 else None
 
 
 def _growth(series: np.ndarray, since: int) -> float | None:
@@ -203,12 +212,16 @@ def _rows(reports: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
                 "–" if report[key] is None else f"{report[key]:+.1f}"
                 for key in ("latency_growth_ms", "memory_growth_mb")
             ),
+            "–" if report["processor_ms_per_frame"] is None else f"{report['processor_ms_per_frame']:.1f}",
         )
 
 
 def _table(reports: dict[str, dict[str, Any]]) -> Table:
-    columns = "policy", "frames/s", "lost %", "p50", "p95", "p99", "p50/ours", "growth", "MB"
-    title = "Capture to sink in ms. Growth: the median's from the first to the last minute, memory's after the first."
+    columns = "policy", "frames/s", "lost %", "p50", "p95", "p99", "p50/ours", "growth", "MB", "processor"
+    title = (
+        "Capture to sink in ms. Growth: the median's from the first to the last minute, memory's after the first. "
+        "Processor: ms of all threads for a frame."
+    )
     table = Table(*columns, title=title)
     for row in _rows(reports):
         table.add_row(*row)

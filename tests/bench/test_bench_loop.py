@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.loop import _by_minute, _growth
+from bench.loop import _by_minute, _growth, _per_frame
 
 
 def _series(length_s: float, values: np.ndarray) -> np.ndarray:
@@ -39,3 +39,8 @@ def test_minutes_are_told_apart() -> None:
     minutes = np.repeat([20.0, 25.0, 21.0], 60)
     assert _by_minute(_series(179.9, minutes)) == [20.0, 25.0], "the third is not over"
     assert _by_minute(np.array([])) == []
+
+
+def test_processor_time_is_shared_out_over_the_frames() -> None:
+    assert _per_frame([100.0, 130.0, 180.0]) == pytest.approx(40.0)
+    assert _per_frame([100.0]) is None
