@@ -148,10 +148,22 @@ def _smooth(lab: Floats, weight: Floats) -> Floats:
 
 
 def _blurred(values: Floats, weight: Floats, cells: float) -> Floats:
-    weighted, total = (
-        cv2.GaussianBlur(each, (0, 0), cells, borderType=cv2.BORDER_CONSTANT) for each in (values * weight, weight)
-    )
+    spread = _spread(cells)
+    weighted, total = (spread @ each @ spread for each in (values * weight, weight))
     return np.asarray(weighted / np.maximum(total, 1e-4), np.float32)
+
+
+@cache
+def _spread(cells: float) -> Floats:
+    """(GRID, GRID) symmetric: blurs by a Gaussian along an axis of the grid, beyond which there is nothing.
+
+    `cv2.GaussianBlur` with a kernel twice as wide as the picture takes five times as long.
+    """
+    reach = round(4 * cells)
+    taps = cv2.getGaussianKernel(2 * reach + 1, cells, cv2.CV_32F)[reach:, 0]
+    places = np.arange(GRID)
+    apart = np.abs(places[:, None] - places)
+    return np.where(apart <= reach, taps[np.minimum(apart, reach)], 0).astype(np.float32)
 
 
 def _rgb(lab: Floats) -> Floats:
