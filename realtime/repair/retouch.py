@@ -51,6 +51,7 @@ class Retouch:
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
         self._regions.upload(masks)
         self._tile = gl.Target((1, 1), depth=True)
+        self._seen: dict[Square, Pixels] = {}
 
     def read(self, patches: Sequence[Patch], squares: Sequence[Square], size: int) -> Floats:
         """What a network is shown of the faces in `squares` (which all fit the frame) of the picture as it is now.
@@ -61,11 +62,12 @@ class Retouch:
             front of the face. Confidence and mask are 0 beyond the frame.
         """
         frame = self._canvas.size
+        self._seen = {square: self._canvas.read(square.inside(frame)) for square in squares}
         tiles = np.empty((len(squares), CHANNELS, size, size), np.float32)
         for tile, patch, square in zip(tiles, patches, squares, strict=True):
             belief = self.draw_belief(patch, square, size).read()[..., :2].copy()
             square.blank_outside(belief, frame)
-            colours = square.shrink(self._canvas.read(square.inside(frame)), frame, size)
+            colours = square.shrink(self._seen[square], frame, size)
             tile[:3] = colours[..., :3].transpose(2, 0, 1)
             tile[3:] = belief.transpose(2, 0, 1)
         tiles /= 255
@@ -91,11 +93,19 @@ class Retouch:
         bottom = int(min(np.ceil(square.y + (rows[-1] + 1) * scale), height))
         place = (left, top, right - left, bottom - top)
         packed, unit = _packed(correction, mask)
-        large = cv2.resize(packed, (square.side, square.side), interpolation=cv2.INTER_LINEAR)
-        change = large[top - square.y : bottom - square.y, left - square.x : right - square.x]
         step = strength * unit
         # where the change is 128 the sum is the very pixel
-        self._canvas.write(place, cv2.addWeighted(self._canvas.read(place), 1, change, step, -128 * step))
+        change = square.enlarge(packed, place)
+        self._canvas.write(place, cv2.addWeighted(self._under(square, place), 1, change, step, -128 * step))
+        self._seen.clear()  # another square may reach into what has changed
+
+    def _under(self, square: Square, place: gl.Rectangle) -> Pixels:
+        """The picture as it is now in a part of a square that was read."""
+        if square not in self._seen:
+            return self._canvas.read(place)
+        x, y, width, height = place
+        left, top, _, _ = square.inside(self._canvas.size)
+        return self._seen[square][y - top : y - top + height, x - left : x - left + width]
 
     def release(self) -> None:
         """Release everything; may be called more than once."""

@@ -100,6 +100,25 @@ class Square:
         how = cv2.INTER_AREA if side >= size else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
 
+    def enlarge(self, tile: Pixels, rectangle: tuple[int, int, int, int]) -> Pixels:
+        """(h, w, C) uint8 of x, y, width, height of the frame, as a tile of the square shows it, interpolated linearly.
+
+        Args:
+            tile: (size, size, C) uint8, the size a multiple of 16.
+            rectangle: lies within the square.
+        """
+        x, y, width, height = rectangle
+        x, y = x - self.x, y - self.y
+        step, cell = self.side // _STEPS, len(tile) // _STEPS
+        # only the sixteenths that are wanted, and one more all round, which their edges reach into
+        left, top = max(x // step - 1, 0), max(y // step - 1, 0)
+        right, bottom = min(-(-(x + width) // step) + 1, _STEPS), min(-(-(y + height) // step) + 1, _STEPS)
+        part = tile[top * cell : bottom * cell, left * cell : right * cell]
+        size = ((right - left) * step, (bottom - top) * step)
+        large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+        x, y = x - left * step, y - top * step
+        return np.asarray(large[y : y + height, x : x + width], np.uint8)
+
     def part_inside(self, frame: tuple[int, int], size: int) -> tuple[int, int, int, int]:
         """Of a tile of `size`, the left, top, right and bottom end of what lies in a frame of (width, height)."""
         x, y, width, height = self.inside(frame)

@@ -113,3 +113,17 @@ def test_what_lies_beyond_the_frame_is_blanked() -> None:
 )
 def test_only_faces_in_the_frame_and_of_sensible_size_fit(square: Square, fits: bool) -> None:
     assert square.fits((320, 240)) is fits
+
+
+@pytest.mark.parametrize("rectangle", [(37, -50, 640, 640), (100, 20, 300, 411), (37, 250, 1, 1), (600, 500, 77, 90)])
+def test_a_part_is_enlarged_as_the_whole_square_is(
+    rectangle: tuple[int, int, int, int], rng: np.random.Generator
+) -> None:
+    square, tile = Square(37, -50, 640), rng.integers(0, 256, (384, 384, 4), np.uint8)
+    x, y, width, height = rectangle
+    whole = cv2.resize(tile, (640, 640), interpolation=cv2.INTER_LINEAR)
+    part = square.enlarge(tile, rectangle)
+    assert part.shape == (height, width, 4)
+    difference = np.abs(part.astype(int) - whole[y + 50 : y + 50 + height, x - 37 : x - 37 + width])
+    assert difference.max() <= 1  # where a coefficient is rounded the other way
+    assert (difference > 0).mean() < 0.001
