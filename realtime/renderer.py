@@ -21,7 +21,7 @@ from realtime.effects.surface import Depth, Normals
 from realtime.effects.swap import Swap
 from realtime.effects.turning import HostTurner, Turner
 from realtime.errors import InputError
-from realtime.frame import Face, Frame, Pose, Result
+from realtime.frame import Face, Frame, Occlusion, Pose, Result
 from realtime.geometry.template import template
 from realtime.geometry.topology import KEYPOINTS
 from realtime.monitor.monitor import MonitorOptions
@@ -96,14 +96,14 @@ class Renderer:
         self._transfer = self._make_transfer()
         self._canvas = Canvas(self._split, self._transfer)
         self._veil = Veil(self._options.on_lost, self._options.tracked)
-        # Drivers compile shaders at the first draw, which must not cost live frames.
-        modes = (Mode.ROTATE, Mode.SWAP) if self._options.people else (Mode.ROTATE,)
-        for mode in modes:
-            self._draw_somebody(mode, (300, 300))
-            self._canvas.finish()
         if self._repair is not None:
             self._repair.open(self._canvas)
-            self._repair.judge(lambda: self._draw_somebody(modes[-1], self._options.size))
+        modes = (Mode.ROTATE, Mode.SWAP) if self._options.people else (Mode.ROTATE,)
+        for mode in modes:
+            self._rehearse(mode)
+        if self._repair is not None:
+            somebody = _somebody(self._options.size)
+            self._repair.judge(lambda: self._draw_somebody(modes[-1], *somebody))
 
     @property
     def description(self) -> str:
@@ -163,12 +163,18 @@ class Renderer:
             self._canvas.release()
             self._context.release()
 
-    def _draw_somebody(self, mode: Mode, size: tuple[int, int]) -> None:
-        """Draw a made-up face, a third as wide as the picture is high."""
-        solid = template() * np.float32(size[1] / 3)
-        points = solid[:, :2] + np.array([size[0] / 2, size[1] / 2], np.float32)
-        face = Face(-1, points, np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0), solid[:, 2])
-        frame = Frame(np.full((size[1], size[0], 3), 128, np.uint8), 0, 0.0, 0.0)
+    def _rehearse(self, mode: Mode) -> None:
+        """Draw what a mode may come to, once: drivers compile shaders at the first draw, and that costs live frames.
+
+        Which ones depends on whether something is in front of the face, and on whether the picture is grainy.
+        """
+        for covered, grainy in ((False, False), (True, False), (True, True)):
+            self._draw_somebody(mode, *_somebody((300, 300), covered, grainy))
+            if self._repair is not None:
+                self._repair.rehearse()
+            self._canvas.finish()
+
+    def _draw_somebody(self, mode: Mode, frame: Frame, face: Face) -> None:
         self._canvas.begin(frame.pixels)
         self._effect(mode).draw(self._canvas, frame, (face,), Settings(mode))
 
@@ -213,6 +219,27 @@ class Renderer:
         label = self._labels[key]
         across, down = (0.5, 0.0) if top else (1.0, 1.0)
         self._canvas.place(label, place_within(label.size, (width, height), letter, across, down))
+
+
+def _somebody(size: tuple[int, int], covered: bool = False, grainy: bool = False) -> tuple[Frame, Face]:
+    """A made-up face, a third as wide as the picture is high.
+
+    Args:
+        size: (width, height).
+        covered: its left half is behind something.
+        grainy: the picture is noise, not plain grey.
+    """
+    width, height = size
+    number = -2 if grainy else -1  # what is remembered of a picture is not true of a grainier one
+    solid = template() * np.float32(height / 3)
+    points = solid[:, :2] + np.array([width / 2, height / 2], np.float32)
+    wall = np.repeat(np.array([[255, 0]], np.uint8), 8, axis=1)
+    occlusion = Occlusion(wall, np.array([[16 / width, 0, 0], [0, 0, 0]])) if covered else None
+    certain = np.ones(KEYPOINTS, np.float32)
+    face = Face(number, points, certain, 1.0, Pose(0, 0, 0), solid[:, 2], occlusion=occlusion)
+    spread = 32 if grainy else 0
+    pixels = np.random.default_rng(0).integers(128 - spread, 128 + spread, (height, width, 3), np.uint8, endpoint=True)
+    return Frame(pixels, 0, 0.0, 0.0), face
 
 
 def _within(frame: Frame, limit: int) -> Frame:

@@ -77,6 +77,13 @@ class Repair:
         """Get ready to work on a canvas, on its thread."""
         self._canvas, self._mender = canvas, self._make_mender(canvas)
 
+    def rehearse(self) -> None:
+        """Repair the faces on the canvas by every network, so that no live frame waits for what happens only once."""
+        for level in tuple(self._networks):
+            if level in self._networks:  # else one failed, and they were given up
+                self._repair(level, 1.0, 0.0)
+        self._forget()
+
     def judge(self, draw: Callable[[], None]) -> None:
         """Find out whether there is time for a repair, where nobody decided: `draw` puts a usual face on the canvas.
 
@@ -96,8 +103,7 @@ class Repair:
         self._reason = self._trouble = f"{1000 * seconds:.0f} ms to draw a frame before the start"
         if not holds(seconds):
             self._pace.fall()
-        self._squares = {}
-        self._mender.forget()
+        self._forget()
 
     def apply(self, frame: Frame, on: bool) -> None:
         """Repair the faces just drawn on the canvas, which shows `frame`.
@@ -144,6 +150,11 @@ class Repair:
         self._time_s = frame.time_s
         if level is not Level.OFF:
             self._shown = level
+
+    def _forget(self) -> None:
+        """What was drawn until now was made up."""
+        self._squares = {}
+        self._mender.forget()
 
     def _repair(self, level: Level, strength: float, time_s: float) -> None:
         """Repair all faces on the canvas, which shows the frame of `time_s`, by the network of `level`."""
