@@ -1,8 +1,8 @@
 #version 330 core
 // Source texture on the wanted geometry. Parts that cost time on a software renderer are compiled in where they are used:
-// SKIN lights it like the live face, LIVE (only with SKIN) lets its eyes and inner mouth through, COVERED (the same) what
-// is in front of it; DETAIL writes the second output; CONFIDENCE draws how far to believe the surface, in place of its
-// colours.
+// SKIN lights it like the live face; only with SKIN, GRAIN adds noise, EDGE feathers the edge, LIVE lets the live eyes and
+// inner mouth through, COVERED what is in front of the face; DETAIL writes the second output; CONFIDENCE draws how far to
+// believe the surface, in place of its colours.
 
 in vec2 source_at; // 0..1
 in vec2 live_at;   // 0..1
@@ -17,9 +17,13 @@ in vec2 covered_at; // 0..1
 uniform sampler2D source_picture;
 uniform float soften;         // mipmap levels further down than size asks for
 #ifdef SKIN
-uniform sampler2D regions;    // on the flat face: r eyes, g inner mouth, b inside the feathered edge
 uniform float fade_strength;
+#endif
+#ifdef GRAIN
 uniform vec2 grain;           // standard deviation of the noise to add, and the noise's seed
+#endif
+#if defined(EDGE) || defined(LIVE)
+uniform sampler2D regions;    // on the flat face: r eyes, g inner mouth, b inside the feathered edge
 #endif
 #ifdef LIVE
 uniform sampler2D live_picture;
@@ -46,7 +50,7 @@ float unstretched() {
 }
 #endif
 
-#ifdef SKIN
+#ifdef GRAIN
 // Uniform noise of unit variance, the same in all channels (after Jarzynski and Olano 2020, pcg).
 float noise(uvec2 pixel, uint seed) {
     uint state = (pixel.x * 1973u + pixel.y * 9277u + seed * 26699u) * 747796405u + 2891336453u;
@@ -60,15 +64,23 @@ void main() {
     vec3 drawn = texel.rgb;
     float alpha = opaque * texel.a;
 #ifdef SKIN
-    vec4 region = texture(regions, flat_at);
     float luma = dot(drawn, vec3(0.299, 0.587, 0.114));
-    drawn = gain_at.a * drawn + gain_at.rgb * luma + offset_at + grain.x * noise(uvec2(gl_FragCoord.xy), uint(grain.y));
+    drawn = gain_at.a * drawn + gain_at.rgb * luma + offset_at;
+#ifdef GRAIN
+    drawn += grain.x * noise(uvec2(gl_FragCoord.xy), uint(grain.y));
+#endif
     drawn = clamp(drawn, 0.0, 1.0);
+#if defined(EDGE) || defined(LIVE)
+    vec4 region = texture(regions, flat_at);
+#endif
 #ifdef LIVE
     float seen_live = clamp(dot(region.rg, live_share), 0.0, 1.0);
     drawn = mix(drawn, texture(live_picture, live_at).rgb, seen_live);
 #endif
-    alpha *= region.b * (1.0 - fade_strength * clamp(faded, 0.0, 1.0));
+    alpha *= 1.0 - fade_strength * clamp(faded, 0.0, 1.0);
+#ifdef EDGE
+    alpha *= region.b;
+#endif
 #ifdef COVERED
     alpha *= 1.0 - texture(covered, covered_at).r;
 #endif

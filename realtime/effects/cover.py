@@ -33,7 +33,7 @@ class Covered:
             self.release()
             self._texture = gl.Texture(size)
         self._texture.upload(cv2.cvtColor(opacity, cv2.COLOR_GRAY2RGBA))
-        return Cover(self._texture, occlusion.matrix)
+        return Cover(self._texture, occlusion.matrix, opacity)
 
     def release(self) -> None:
         """Release the texture; may be called more than once."""

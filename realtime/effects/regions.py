@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from realtime.frame import Floats
-from realtime.geometry.mesh import OUTLINE, Mesh, layout
+from realtime.geometry.mesh import OUTLINE, layout
 from realtime.geometry.topology import BROWS, HAIRLINE, INNER_LIPS, LEFT_EYE, NOSTRILS, OUTER_LIPS, RIGHT_EYE
 
 SIZE = 256
@@ -43,19 +42,6 @@ def regions() -> Floats:
             np.ones((SIZE, SIZE), np.float32),
         ]
     ).astype(np.float32)
-
-
-def reached(mesh: Mesh, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(T,) bool: the triangles in which a (SIZE, SIZE) mask on the flat face may be above 0 (and some beside them).
-
-    Told by the triangles' bounding boxes, a texel wider all round, for texels are interpolated.
-    """
-    total = cv2.integral((mask > 0).astype(np.uint8))
-    corners = mesh.uv[mesh.triangles] * SIZE
-    left, top = np.clip(np.floor(corners.min(axis=1)).astype(int) - 1, 0, SIZE).T
-    right, bottom = np.clip(np.ceil(corners.max(axis=1)).astype(int) + 1, 0, SIZE).T
-    inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
-    return np.asarray(inside > 0)
 
 
 def feature_mask() -> Floats:

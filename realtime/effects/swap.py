@@ -12,10 +12,10 @@ from realtime.effects.cover import Covered, covered_share
 from realtime.effects.modelling import TRUST, HostModeller, Layer, Model, Modeller, smoothstep
 from realtime.effects.patch import face_patch
 from realtime.effects.photo import Person, View
-from realtime.effects.regions import reached, regions
+from realtime.effects.regions import SIZE, regions
 from realtime.effects.sharpness import Sharpness
 from realtime.frame import Drawn, Face, Frame
-from realtime.geometry.mesh import face_mesh, layout
+from realtime.geometry.mesh import face_mesh, layout, reached
 from realtime.geometry.topology import LANDMARKS
 from realtime.render import gl
 from realtime.render.canvas import Canvas
@@ -82,7 +82,9 @@ class Swap(Effect):
         masks = np.ascontiguousarray(np.round(regions() * 255).astype(np.uint8))
         self._regions = gl.Texture((masks.shape[1], masks.shape[0]))
         self._regions.upload(masks)
-        self._openings = reached(face_mesh(), masks[..., :2].max(axis=2))
+        triangles, places = face_mesh().triangles, face_mesh().uv * SIZE
+        self._edges = reached(triangles, places, 255 - masks[..., 2])
+        self._openings = reached(triangles, places, masks[..., :2].max(axis=2))
         self._textures: dict[int, gl.Texture] = {}
 
     def draw(self, canvas: Canvas, frame: Frame, faces: tuple[Face, ...], settings: Settings) -> dict[int, Drawn]:
@@ -130,6 +132,7 @@ class Swap(Effect):
             regions=self._regions,
             density=1 / model.scale,
             live_share=(float(self._live_eyes), float(self._live_mouth)),
+            edges=self._edges,
             openings=self._openings,
             side_fade=_side_fade(face.pose.yaw),
             soften=look.soften,

@@ -50,7 +50,8 @@ class Mesh:
     Attributes:
         uv: (V, 2) float32 in [0, 1], place on the layout.
         weights: (V, K) float32, keypoints → vertices.
-        triangles: (T, 3) int32, all wound alike (clockwise in the image, seen from the front).
+        triangles: (T, 3) int32, all wound alike (clockwise in the image, seen from the front), in the order from the
+            nearest to the furthest that they have there.
     """
 
     uv: Floats
@@ -87,8 +88,10 @@ def face_mesh() -> Mesh:
     points = _fill(np.array(points), knots[OUTLINE], spacing)
     triangles = _delaunay(points)
     centres = points[triangles].mean(axis=1)
-    inside = np.array([_distance_inside(knots[OUTLINE], centre) > 0 for centre in centres])
-    return Mesh(points.astype(np.float32), thin_plate_weights(knots, points), triangles[inside])
+    triangles = triangles[[_distance_inside(knots[OUTLINE], centre) > 0 for centre in centres]]
+    weights = thin_plate_weights(knots, points)
+    depth = (weights @ template()[:, 2])[triangles].mean(axis=1)
+    return Mesh(points.astype(np.float32), weights, triangles[np.argsort(depth, kind="stable")])
 
 
 @cache
@@ -122,6 +125,29 @@ def head_mesh() -> tuple[Mesh, NDArray[np.int32], Floats]:
         _wound_alike(np.concatenate(uv), np.concatenate(triangles)),
     )
     return mesh, np.concatenate(anchors).astype(np.int32), np.concatenate(follow).astype(np.float32)
+
+
+def reached(triangles: NDArray[np.int32], places: np.ndarray, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(T,) bool: the triangles in which a mask that is interpolated linearly may be above 0 (and some beside them).
+
+    Told by the triangles' bounding boxes, a texel wider all round.
+
+    Args:
+        triangles: (T, 3).
+        places: (V, 2) finite places of the vertices on the mask, in texels, whose centres are at halves; beyond the
+            mask its edge is repeated.
+        mask: (H, W).
+    """
+    total = cv2.integral((mask > 0).astype(np.uint8))
+    height, width = mask.shape
+    first, last = np.floor(places).astype(np.int32) - 1, np.ceil(places).astype(np.int32) + 1
+    a, b, c = triangles.T
+    low = np.minimum(np.minimum(first[a], first[b]), first[c])
+    high = np.maximum(np.maximum(last[a], last[b]), last[c])
+    left, top = np.clip(low, 0, (width - 1, height - 1)).T
+    right, bottom = np.clip(high, 1, (width, height)).T
+    inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    return np.asarray(inside > 0)
 
 
 def _outline_vertices(mesh: Mesh) -> NDArray[np.int32]:

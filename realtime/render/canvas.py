@@ -1,8 +1,4 @@
-"""What a frame is drawn on: the picture itself, warped faces, plain paint and small pictures over it.
-
-A warp is drawn into a tile first, a rectangle of the frame around the face with alpha, and the tile is then pasted:
-a repair network can take its place between the two.
-"""
+"""What a frame is drawn on: the picture itself, warped faces, plain paint and small pictures over it."""
 
 from __future__ import annotations
 
@@ -105,12 +101,26 @@ class Canvas:
         self.patches.append(patch)
 
     def warp(self, warp: Warp) -> None:
-        """Draw a surface and paste it."""
+        """Draw a surface: over the frame itself, or into a tile of other pixels, which is then pasted."""
         rectangle = self._rectangle(warp.position)
-        if rectangle is not None:
-            with self.part("warp"):
-                view = self.draw_tile(warp, rectangle)
-            self._paste(self._tile.texture, rectangle, view)
+        if rectangle is None:
+            return
+        with self.part("warp"):
+            if max(rectangle[2:]) <= TILE_LIMIT and not (self.smooths and warp.smooth):
+                self._draw_over(warp, rectangle)
+                return
+            view = self.draw_tile(warp, rectangle)
+        self._paste(self._tile.texture, rectangle, view)
+
+    def _draw_over(self, warp: Warp, rectangle: gl.Rectangle) -> None:
+        """Blend a surface with the frame as it is drawn.
+
+        Where parts of it lie over each other only the nearest may be blended: those of `Mesh.triangles` come first.
+        """
+        self._output.bind()
+        self._output.clear_depth(rectangle)
+        with gl.blending():
+            self._surfaces.draw(warp, self.live, (0, 0, *self.size), self.size)
 
     def draw_tile(self, warp: Warp, rectangle: gl.Rectangle, detail: bool = False) -> tuple[int, int]:
         """Draw a surface over transparent black.

@@ -163,6 +163,13 @@ class Target:
         GL.glClearColor(0, 0, 0, 0)
         GL.glClear(GL.GL_COLOR_BUFFER_BIT | (GL.GL_DEPTH_BUFFER_BIT if self._depth else 0))
 
+    def clear_depth(self, rectangle: Rectangle) -> None:
+        """Depth at the far end in x, y, width, height. The target must be bound."""
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        GL.glScissor(*rectangle)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+
     def read(self, out: Pixels | None = None, rectangle: Rectangle | None = None) -> Pixels:
         """(H, W, 4) uint8 RGBA, top row first; of a rectangle only where one is given."""
         x, y, width, height = rectangle or (0, 0, *self.size)
@@ -254,6 +261,13 @@ class Mesh:
             GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, packed.nbytes, packed)
         else:
             GL.glBufferData(GL.GL_ARRAY_BUFFER, packed.nbytes, packed, GL.GL_STREAM_DRAW)
+
+    def order(self, indices: np.ndarray) -> None:
+        """Replace the index list by one of the same length."""
+        GL.glBindVertexArray(self.id)  # whose index list it is
+        packed = np.ascontiguousarray(indices, np.uint32)
+        GL.glBufferSubData(GL.GL_ELEMENT_ARRAY_BUFFER, 0, packed.nbytes, packed)
+        GL.glBindVertexArray(0)
 
     def share(self, size: int) -> int:
         """Keep the vertices where they are from now on, in `size` bytes, for others to fill.

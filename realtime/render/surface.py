@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.frame import Floats
-from realtime.geometry.mesh import Mesh, face_mesh
+from realtime.geometry.mesh import Mesh, face_mesh, reached
 from realtime.render import gl
 
 _LAYOUT = (3, 2, 2, 2, 1, 4, 3)  # position, source, live, layout uv, trust, relight: see shaders/warp.vert
@@ -22,10 +22,19 @@ class Cover:
     Attributes:
         picture: its red channel is 1 where the surface is covered.
         matrix: (2, 3) frame pixels → pixels of the picture.
+        values: (h, w) uint8 of that channel, where the host has it: it tells which triangles are covered.
     """
 
     picture: gl.Texture
     matrix: NDArray[np.float64]
+    values: NDArray[np.uint8] | None = None
+
+    def reaches(self, triangles: NDArray[np.int32], position: Floats) -> NDArray[np.bool_] | None:
+        """(T,) the triangles that may be covered, of vertices at (V, 2 or more) frame pixels; None: all of them may."""
+        if self.values is None:
+            return None
+        placed = position[:, :2] @ self.matrix[:, :2].T + (self.matrix[:, 2] + 0.5)  # pixel centres at integers
+        return reached(triangles, placed, self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +49,14 @@ class Warp:
         live: (V, 2) float32 pixels of the live frame, for eyes and mouth; None where they are not wanted.
         trust: (V,) float32 in [0, 1], opacity of each vertex; None is 1.
         regions: texture on the flat face (shaders/warp.frag); without it the surface is opaque and keeps its colours,
-            and what goes with it (relight, live, live_share, side_fade, grain, cover) plays no part.
+            and what goes with it (relight, live, live_share, edges, side_fade, grain, cover) plays no part.
         relight: (V, 7) float32, RGB gains of the source's luma, gain of its difference from luma, RGB offset in 0..1;
             None changes nothing.
         density: source texels per output pixel of the unstretched face.
         live_share: shares of the live eyes and of the live inner mouth, in [0, 1].
-        openings: (T,) bool, the triangles that eyes or inner mouth reach into; None: all of them may. Looking the live
-            frame up in the others, too, would make drawing a tenth dearer.
+        edges: (T,) bool, the triangles in which the regions' edge fades; None: all of them may. On a software renderer
+            whatever need not be looked up counts: with `openings` and `Cover.values` it is a quarter of the drawing.
+        openings: (T,) bool, the triangles that eyes or inner mouth reach into; None: all of them may.
         side_fade: layout x where a fade begins and ends, and its strength.
         soften: mipmap levels to go further down than size asks for.
         grain: standard deviation of noise to add (0..1 of a colour), and its seed.
@@ -66,6 +76,7 @@ class Warp:
     relight: Floats | None = None
     density: float = 1.0
     live_share: tuple[float, float] = (0.0, 0.0)
+    edges: NDArray[np.bool_] | None = None
     openings: NDArray[np.bool_] | None = None
     side_fade: tuple[float, float, float] = (0.0, 1.0, 0.0)
     soften: float = 0.0
@@ -108,7 +119,6 @@ class Surfaces:
 
     def __init__(self) -> None:
         self._programs: dict[tuple[str, ...], gl.Program] = {}
-        self._sorted: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]] = {}
         self._meshes = gl.Meshes()
 
     def draw(
@@ -142,13 +152,18 @@ class Surfaces:
             "grain": warp.grain,
             "opacity": warp.opacity,
         }
-        triangles, parts = self._divided(warp)
-        mesh = self._meshes(triangles, _LAYOUT)
+        mesh = self._meshes(warp.mesh.triangles, _LAYOUT)
         warp.fill(mesh)
+        kinds, programs = _needs(warp, extra)
+        if kinds.any():
+            mesh.order(warp.mesh.triangles[np.argsort(kinds, kind="stable")])
+        end = 0
         with gl.hidden_surfaces_removed():
-            for first, end, shown in parts:
-                self._variant(warp, shown, extra).use(uniforms)
-                mesh.draw_part(first, end)
+            for count, defines in zip(np.bincount(kinds).tolist(), programs, strict=False):
+                first, end = end, end + count
+                if count:
+                    self._program(defines).use(uniforms)
+                    mesh.draw_part(first, end)
 
     def release(self) -> None:
         """Release everything; may be called more than once."""
@@ -156,26 +171,35 @@ class Surfaces:
         for program in self._programs.values():
             program.release()
 
-    def _divided(self, warp: Warp) -> tuple[NDArray[np.int32], list[tuple[int, int, bool]]]:
-        """The triangles to draw, and where parts of them begin and end, and whether the live frame may show through."""
-        triangles = warp.mesh.triangles
-        live = warp.regions is not None and any(warp.live_share)
-        if not live or warp.openings is None:
-            return triangles, [(0, len(triangles), live)]
-        key = (id(triangles), id(warp.openings))  # as in `gl.Meshes`
-        if key not in self._sorted:
-            order = np.argsort(warp.openings, kind="stable")
-            self._sorted[key] = (warp.openings, triangles, np.ascontiguousarray(triangles[order]))
-        closed = len(triangles) - int(np.count_nonzero(warp.openings))
-        return self._sorted[key][2], [(0, closed, False), (closed, len(triangles), True)]
-
-    def _variant(self, warp: Warp, live: bool, extra: str | None) -> gl.Program:
-        skin = warp.regions is not None
-        parts = {"SKIN": skin, "LIVE": live, "COVERED": skin and warp.cover is not None}
-        defines = tuple(name for name, wanted in parts.items() if wanted) + (() if extra is None else (extra,))
+    def _program(self, defines: tuple[str, ...]) -> gl.Program:
         if defines not in self._programs:
             self._programs[defines] = gl.Program("warp", "warp", defines)
         return self._programs[defines]
+
+
+def _needs(warp: Warp, extra: str | None) -> tuple[NDArray[np.uint8], list[tuple[str, ...]]]:
+    """What is compiled in for each triangle, see shaders/warp.frag: (T,) the number of its program, and the programs.
+
+    `extra` is drawn small, so that a draw less is worth more than what its pixels need not look up.
+    """
+    kinds = np.zeros(len(warp.mesh.triangles), np.uint8)
+    last = () if extra is None else (extra,)
+    if warp.regions is None:
+        return kinds, [last]
+    coloured = extra != "CONFIDENCE"
+    wanted = {"EDGE": warp.edges}
+    if coloured and any(warp.live_share):
+        wanted["LIVE"] = warp.openings
+    if warp.cover is not None:
+        wanted["COVERED"] = warp.cover.reaches(warp.mesh.triangles, warp.position)
+    programs = [("SKIN", "GRAIN")] if coloured and warp.grain[0] > 0 else [("SKIN",)]
+    for name, triangles in wanted.items():
+        if triangles is None or extra is not None:
+            programs = [(*defines, name) for defines in programs]
+        else:
+            kinds += np.uint8(len(programs)) * triangles
+            programs += [(*defines, name) for defines in programs]
+    return kinds, [(*defines, *last) for defines in programs]
 
 
 def cover_uniforms(cover: Cover) -> gl.Uniforms:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.effects.regions import SIZE, reached, regions
-from realtime.geometry.mesh import face_mesh
+from realtime.effects.regions import SIZE, regions
+from realtime.geometry.mesh import face_mesh, reached
 
 MESH = face_mesh()
 EYES_AND_MOUTH = np.round(regions()[..., :2].max(axis=2) * 255).astype(np.uint8)
@@ -30,7 +30,7 @@ def test_no_triangle_that_a_mask_reaches_is_left_out(what: str) -> None:
         "all of it": np.full((SIZE, SIZE), 255, np.uint8),
         "nothing": np.zeros((SIZE, SIZE), np.uint8),
     }[what]
-    touched = reached(MESH, mask)
+    touched = reached(MESH.triangles, MESH.uv * SIZE, mask)
     assert touched.shape == (len(MESH.triangles),)
     assert touched[_seen(mask) > 0].all()
     if what == "nothing":
@@ -38,5 +38,5 @@ def test_no_triangle_that_a_mask_reaches_is_left_out(what: str) -> None:
 
 
 def test_few_triangles_are_taken_that_the_eyes_and_the_mouth_do_not_reach() -> None:
-    touched, seen = reached(MESH, EYES_AND_MOUTH), _seen(EYES_AND_MOUTH) > 0
+    touched, seen = reached(MESH.triangles, MESH.uv * SIZE, EYES_AND_MOUTH), _seen(EYES_AND_MOUTH) > 0
     assert 0.2 < seen.mean() <= touched.mean() < seen.mean() + 0.1

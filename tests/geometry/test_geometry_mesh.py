@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 
 from realtime.geometry.mesh import OUTLINE, RINGS, Mesh, face_mesh, head_mesh, layout
+from realtime.geometry.template import template
 from realtime.geometry.topology import FLIP, KEYPOINTS
 
 
@@ -137,3 +138,9 @@ def test_edges_are_listed_once() -> None:
     edges = face_mesh().edges()
     assert (edges[:, 0] < edges[:, 1]).all()
     assert len(np.unique(edges, axis=0)) == len(edges)
+
+
+def test_the_nearest_triangles_come_first() -> None:
+    mesh = face_mesh()
+    depth = (mesh.weights @ template()[:, 2])[mesh.triangles].mean(axis=1)
+    assert (np.diff(depth) >= 0).all()

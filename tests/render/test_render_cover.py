@@ -60,3 +60,38 @@ def test_without_regions_a_cover_plays_no_part(canvas: Canvas) -> None:
     texture.release()
     np.testing.assert_array_equal(*pictures)
     assert pictures[0].any()
+
+
+@pytest.mark.parametrize("centre", [(165.0, 120.0), (40.0, 40.0), (300.0, 200.0), (-200.0, 120.0), (160.0, 600.0)])
+@pytest.mark.parametrize("covered", ["a spot", "its edge", "nothing"])
+def test_what_the_host_knows_of_the_map_changes_no_bit(
+    canvas: Canvas, centre: tuple[float, float], covered: str
+) -> None:
+    """Triangles that nothing covers do not look the map up: also where the face lies beyond it, whose edge goes on."""
+    position = (MESH.weights @ posed_solid(Pose(30, 0, 20), 110, (160, 125))).astype(np.float32)
+    position[:, 2] = position[:, 2] / 500
+    values = np.zeros((24, 24), np.uint8)
+    match covered:
+        case "a spot":
+            values[11:14, 9:12] = 255
+        case "its edge":
+            values[:, 0] = values[-1] = 200
+    crop = square_crop(np.array(centre), 200.0, 15.0, 24)
+    texture, map_ = texture_of(np.full((8, 8, 3), 255, np.uint8)), texture_of(np.dstack([values] * 3))
+    regions = gl.Texture((4, 4))
+    regions.upload(np.full((4, 4, 4), 255, np.uint8))
+    pictures = []
+    for known in (None, values):
+        canvas.begin(np.zeros((240, 320, 3), np.uint8))
+        cover = Cover(map_, crop.matrix, known)
+        canvas.warp(Warp(MESH, position, position[:, :2] / 50, texture, regions=regions, cover=cover))
+        pictures.append(canvas.finish())
+    for each in (texture, map_, regions):
+        each.release()
+    np.testing.assert_array_equal(*pictures)
+    reached = Cover(map_, crop.matrix, values).reaches(MESH.triangles, position)
+    assert reached is not None
+    if covered == "nothing":
+        assert not reached.any()
+    elif covered == "a spot" and centre == (165.0, 120.0):
+        assert 0 < reached.mean() < 0.3

@@ -159,6 +159,8 @@ def _skin_truth(
     assert warp.trust is not None
     at = raster.carry(warp.mesh.uv) * [regions.shape[1], regions.shape[0]] - 0.5
     eyes, mouth, edge, _ = np.moveaxis(sample(regions, at) / 255, -1, 0)
+    if warp.edges is not None:
+        edge = np.where(warp.edges[raster.triangle], edge, 1)
     lit = raster.carry(warp.relight)
     drawn = sample(source, raster.carry(warp.source)) / 255
     luma = drawn @ [[0.299], [0.587], [0.114]]
@@ -183,6 +185,12 @@ SKINS = [
     {"live_share": (1.0, 1.0), "openings": np.arange(len(MESH.triangles)) % 3 == 0},
     {"live_share": (1.0, 1.0), "openings": np.zeros(len(MESH.triangles), bool)},
     {"live_share": (1.0, 1.0), "openings": np.ones(len(MESH.triangles), bool)},
+    {"edges": np.arange(len(MESH.triangles)) % 2 == 0},
+    {
+        "live_share": (1.0, 1.0),
+        "openings": np.arange(len(MESH.triangles)) % 3 == 0,
+        "edges": np.arange(len(MESH.triangles)) % 2 == 0,
+    },
 ]
 
 
@@ -252,6 +260,32 @@ def test_trust_and_opacity_blend_with_the_frame(canvas: Canvas) -> None:
     texture.release()
     raster = rasterise(MESH.triangles, position, size)
     assert np.abs(ours[raster.inside()].astype(int) - 125).max() <= 1
+
+
+@pytest.mark.parametrize("yaw", [70.0, -70.0])
+@pytest.mark.parametrize("skin", [False, True])
+def test_of_parts_over_each_other_only_the_nearest_is_blended(canvas: Canvas, yaw: float, skin: bool) -> None:
+    """The nose before the far cheek, both half transparent: the cheek is not seen through it."""
+    size, side, rng = (320, 240), 128, np.random.default_rng(4)
+    source = _source(side)
+    picture, live = smooth_picture(rng, (side, side)), np.full((240, 320, 3), 30, np.uint8)
+    position, _ = _placed(source, Pose(yaw, -10, 5), size, 0.45)
+    flat, trust = MESH.weights @ source[:, :2], np.full(len(MESH.uv), 0.5, np.float32)
+    texture, regions = texture_of(picture), gl.Texture((4, 4))
+    regions.upload(np.full((4, 4, 4), 255, np.uint8))
+    canvas.begin(live)
+    canvas.warp(Warp(MESH, position, flat, texture, trust=trust, regions=regions if skin else None))
+    ours = canvas.finish()
+    texture.release()
+    regions.release()
+    raster = rasterise(MESH.triangles, position, size)
+    corners = position[MESH.triangles, :2].astype(float)
+    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    facing = np.maximum(ax * by - ay * bx, 0).sum() / 2
+    assert facing > raster.mask.sum() + 100, "something hides something"
+    truth = over(live, sample(picture, raster.carry(flat)), 0.5 * raster.mask)
+    inside = raster.inside()
+    assert (np.abs(ours - truth)[inside].max(axis=-1) > 4).mean() < 0.002
 
 
 def test_a_face_larger_than_a_tile_is_drawn_at_lower_resolution(
