@@ -23,6 +23,7 @@ from training.ict import IctFaces, ViewRanges, random_views, seen
 from training.synthetic.render import Renderer
 from training.synthetic.scene import HELD_OUT, Ranges, Scene
 
+WATCHING = AnalysisOptions(threads=1, eyes=lambda: True)
 _VIEWS = 4  # of each rendered person
 _SLACK = 6  # frames by which a closure may be told too early or too late
 
@@ -143,7 +144,7 @@ def _lid_gaps(found: Face, camera: Intrinsics) -> list[float | None]:
 def watched_clip(path: Path) -> list[Reading]:
     """A clip as mode `monitor` reads it."""
     monitor = DriverMonitor()
-    with VideoFile(str(path)) as source, open_analyser(AnalysisOptions(threads=1)) as analyser:
+    with VideoFile(str(path)) as source, open_analyser(WATCHING) as analyser:
         return [monitor.update(frame, analyser.analyse(frame)) for frame in source]
 
 

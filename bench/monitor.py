@@ -1,4 +1,4 @@
-"""Mode `monitor`: head pose and eye closure against the truth, blinks of the clips, and the whole loop at 640x480.
+"""Mode `monitor`: head pose, eye closure and sunglasses against the truth, blinks of the clips, the loop at 640x480.
 
 python -m bench monitor [--heads 200] [--people 30] [--seconds 20] [--json]
 """
@@ -19,6 +19,7 @@ from rich.table import Table
 from bench.clip_labels import CLOSURES
 from bench.driver_eyes import closures_found, labelled_eyes, made_up_eyes, rendered_eyes, watched_clip
 from bench.driver_heads import NOISE, made_up, rendered, shape_alone
+from bench.driver_lenses import Told, told_of_clips, told_of_pictures
 from bench.loop import clip_pictures
 from bench.machine import machine
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
@@ -74,10 +75,12 @@ def run(options: Options) -> None:
             readings[clip] = watched_clip(path)
             with VideoFile(str(path)) as source:
                 blinks[clip] = closures_found(clip, readings[clip], source.rate or 30.0)
+    lenses = told_of_pictures(networks, options.people)
     if readings:
         eyes["clips, labelled by eye"] = asdict(labelled_eyes(readings))
-    figures |= {"eyes": eyes, "closures": blinks}
-    console.print(_eye_table(eyes), _blink_table(blinks))
+        lenses |= told_of_clips(readings)
+    figures |= {"eyes": eyes, "closures": blinks, "lenses": {kind: asdict(told) for kind, told in lenses.items()}}
+    console.print(_eye_table(eyes), _blink_table(blinks), _lens_table(lenses))
     figures["loop"] = report = _loop(options)
     console.print(_loop_table(report, options))
     if options.json:
@@ -92,7 +95,8 @@ def _loop(options: Options) -> dict[str, Any]:
     pictures, name = clip_pictures()
     small = [cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA) for picture in pictures]
     source = Limited(Paced(Memory(small, options.rate, loop=True), options.rate), options.seconds)
-    with open_analyser(AnalysisOptions(max_faces=3, live=True, threads=network_threads(None))) as analyser:
+    analysis = AnalysisOptions(max_faces=3, live=True, threads=network_threads(None), eyes=lambda: True)
+    with open_analyser(analysis) as analyser:
         renderer = Renderer(RenderOptions())
         begun = time.process_time()
         outcome = Loop(source, analyser, renderer, [NullSink()], Controls(Settings(mode=Mode.MONITOR))).run()
@@ -134,6 +138,16 @@ def _blink_table(rows: dict[str, dict[str, int]]) -> Table:
         table.add_column(column)
     for clip, row in rows.items():
         table.add_row(clip, *(str(row[key]) for key in ("seen", "found", "beside")))
+    return table
+
+
+def _lens_table(rows: dict[str, Told]) -> Table:
+    table = Table(title="Eyes said to be hidden by lenses (goals: 95 % of the hidden, 2 % of the others)")
+    for column in ("", "pictures", "hidden ones found, %", "others taken for hidden, %"):
+        table.add_column(column)
+    for name, told in rows.items():
+        share = f"{100 * told.told:.1f}"
+        table.add_row(name, str(told.pictures), *((share, "") if told.should else ("", share)))
     return table
 
 

@@ -1,4 +1,4 @@
-"""What one face costs: detector, landmarks, DepthNet, occlusion, least squares.
+"""What one face costs: detector, landmarks, DepthNet, occlusion, eyes seen, least squares.
 
 python -m bench networks [--threads 1] [--json]
 """
@@ -18,6 +18,7 @@ import engines
 from bench.machine import machine
 from engines.lstsq import solve
 from realtime.analysis.crop_net import CropNet
+from realtime.analysis.eyes_seen import EyesNet
 from realtime.analysis.landmarks import CROP
 from realtime.analysis.lift import lift
 from realtime.analysis.networks import Networks, first_sight
@@ -47,8 +48,10 @@ def run(options: Options) -> None:
     pixels = Demo().picture(0)
     points = first_sight(networks.landmarks, pixels, networks.detector(pixels)[:1]).points
     occlusion = OcclusionNet(CropNet(engines.load("occlusion", threads=options.threads)))
-    faces = (Face(1, points[0], np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0)),)
-    solid = np.dstack([points[:, :68], lift(networks.depthnet, points)[0][:, :68, None]])
+    eyes = EyesNet(CropNet(engines.load("eyes_seen", threads=options.threads)))
+    depth = lift(networks.depthnet, points)[0]
+    faces = (Face(1, points[0], np.ones(KEYPOINTS, np.float32), 1.0, Pose(0, 0, 0), depth[0]),)
+    solid = np.dstack([points[:, :68], depth[:, :68, None]])
     crops = [face_crop(points[0], CROP)]
     many, targets = np.repeat(solid, 1024, axis=0), np.repeat(points[:, :68], 1024, axis=0)
     jobs: dict[str, Callable[[], object]] = {
@@ -56,6 +59,7 @@ def run(options: Options) -> None:
         "landmarks": lambda: networks.landmarks(pixels, crops),
         "depthnet and pose": lambda: lift(networks.depthnet, points),
         "occlusion": lambda: occlusion(pixels, faces, 0.0),
+        "eyes seen": lambda: eyes(pixels, faces),
         "least squares, 1 face": lambda: solve(solid, points[:, :68]),
         "least squares, 1024 faces": lambda: solve(many, targets),
     }

@@ -129,6 +129,7 @@ def _open_inputs(
         occlusion=None if options.face.no_occlusion else lambda: controls.settings.mode is Mode.SWAP,
         relief=lambda: options.output.save_depth is not None or controls.settings.mode is Mode.DEPTH,
         facing=lambda: options.output.save_normals is not None or controls.settings.mode is Mode.NORMALS,
+        eyes=lambda: controls.settings.mode is Mode.MONITOR,
     )
     return source, stack.enter_context(open_analyser(analysis, backend))
 

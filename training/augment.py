@@ -70,7 +70,7 @@ def degraded(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.12:
         values = _low_light(values, rng)
     elif rng.random() < 0.12:
-        values = _infrared(values, rng)
+        values = infrared(values, rng)
     if rng.random() < 0.15:
         values = _side_light(values, rng)
     if rng.random() < 0.4:
@@ -127,7 +127,7 @@ def _low_light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (values * light + shot + rng.normal(0, 0.01)) * rng.uniform(1, 0.6 / light) ** rng.random()
 
 
-def _infrared(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def infrared(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An in-car or depth camera's active infrared: flat bright skin, light falling off from the middle, soft detail."""
     size = len(values)
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5

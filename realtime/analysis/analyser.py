@@ -10,6 +10,7 @@ from typing import Self
 
 from realtime.analysis.crop_net import CropNet
 from realtime.analysis.cuts import Cuts
+from realtime.analysis.eyes_seen import EyesNet
 from realtime.analysis.networks import Networks, find_faces
 from realtime.analysis.occlusion import OcclusionNet
 from realtime.analysis.photo import analyse_photo
@@ -34,6 +35,7 @@ class AnalysisOptions:
         device: what runs the networks, see `engines.load`.
         occlusion: asked once per frame: shall the faces say what is in front of them? None: never.
         relief, facing: the same of their depth and their normals as networks see them.
+        eyes: the same of whether lenses hide their eyes.
     """
 
     max_faces: int = 1
@@ -46,6 +48,7 @@ class AnalysisOptions:
     occlusion: Callable[[], bool] | None = None
     relief: Callable[[], bool] | None = None
     facing: Callable[[], bool] | None = None
+    eyes: Callable[[], bool] | None = None
 
 
 class Analyser(ABC):
@@ -98,11 +101,12 @@ class NetworkAnalyser(Analyser):
         smooth = options.smooth and options.tracked
         self._tracker = Tracker(options.max_faces, options.hold_s, options.live, smooth, filters=networks.new_filter)
         self._wants_occlusion = options.occlusion
-        self._surface = [
+        self._others = [
             (wanted, kind(look(name)))
             for wanted, kind, name in (
                 (options.relief, ReliefNet, "facial_depth_live"),
                 (options.facing, FacingNet, "facial_normals_live"),
+                (options.eyes, EyesNet, "eyes_seen"),
             )
             if wanted is not None
         ]
@@ -112,7 +116,7 @@ class NetworkAnalyser(Analyser):
             self._tracker.forget()
         find_faces(self._networks, self._tracker, frame.pixels, frame.time_s, in_one_go=self._cuts is None)
         faces = self._with_occlusion(frame, self._tracker.faces())
-        for wanted, network in self._surface:
+        for wanted, network in self._others:
             if wanted():
                 faces = network(frame.pixels, faces)
         return faces

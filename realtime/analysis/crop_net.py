@@ -1,12 +1,15 @@
-"""A network that looks at crops of a picture, in grey or colour as it takes them."""
+"""A network that looks at crops of a picture, in grey or colour as it takes them, and one that looks at its faces."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+
+import numpy as np
 
 from engines import Engine
 from engines.runtime.base import Array
-from realtime.frame import Pixels
+from realtime.frame import Face, Pixels
 from realtime.geometry.crops import Crop
 
 
@@ -31,3 +34,30 @@ class CropNet:
             row[:] = crop.cut(pixels, grey=self._planes == 1).reshape(*row.shape[1:], -1).transpose(2, 0, 1)
         self._engine.run()
         return buffers.outputs[0]
+
+
+class FaceNet(ABC):
+    """Looks at the crops of a frame's faces, all together.
+
+    Args:
+        look: runs the network.
+    """
+
+    def __init__(self, look: CropNet) -> None:
+        self._look = look
+
+    def __call__(self, pixels: Pixels, faces: tuple[Face, ...]) -> tuple[Face, ...]:
+        """The faces of a frame of (H, W, 3) RGB `pixels` with what was seen of them, those lost or not lifted aside."""
+        crops = {face.id: self._crop(face) for face in faces if not face.lost and face.depth is not None}
+        if not crops:
+            return faces
+        answers = dict(zip(crops, self._look(pixels, list(crops.values())), strict=True))
+        return tuple(self._seen(face, crops[face.id], answers[face.id]) if face.id in crops else face for face in faces)
+
+    @abstractmethod
+    def _crop(self, face: Face) -> Crop:
+        """Where it looks."""
+
+    @abstractmethod
+    def _seen(self, face: Face, crop: Crop, answer: np.ndarray) -> Face:
+        """The face with its (K, S, S) answer."""

@@ -6,16 +6,15 @@ noses: what is finer than `_FINE_MM` stays DepthNet's.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import cache
 
 import cv2
 import numpy as np
 
-from realtime.analysis.crop_net import CropNet
+from realtime.analysis.crop_net import FaceNet
 from realtime.analysis.distance import millimetres_per_pixel
-from realtime.frame import Face, Floats, Pixels
+from realtime.frame import Face, Floats
 from realtime.geometry.crops import Crop, face_crop, square_crop
 from realtime.geometry.depth_code import FACE_MM, SPAN_MM, anchor
 from realtime.geometry.mesh import OUTLINE, face_mesh, layout
@@ -25,34 +24,7 @@ _FINE_MM = 11.0
 _EYES_MM = 90.0  # between the outer corners
 
 
-class SurfaceNet(ABC):
-    """Looks at the crops of a frame's faces, all together.
-
-    Args:
-        look: runs the network.
-    """
-
-    def __init__(self, look: CropNet) -> None:
-        self._look = look
-
-    def __call__(self, pixels: Pixels, faces: tuple[Face, ...]) -> tuple[Face, ...]:
-        """The faces of a frame of (H, W, 3) RGB `pixels` with what was seen of them, those lost or not lifted aside."""
-        crops = {face.id: self._crop(face) for face in faces if not face.lost and face.depth is not None}
-        if not crops:
-            return faces
-        answers = dict(zip(crops, self._look(pixels, list(crops.values())), strict=True))
-        return tuple(self._seen(face, crops[face.id], answers[face.id]) if face.id in crops else face for face in faces)
-
-    @abstractmethod
-    def _crop(self, face: Face) -> Crop:
-        """Where it looks."""
-
-    @abstractmethod
-    def _seen(self, face: Face, crop: Crop, answer: np.ndarray) -> Face:
-        """The face with its (K, S, S) answer."""
-
-
-class ReliefNet(SurfaceNet):
+class ReliefNet(FaceNet):
     """Gives faces `Face.relief`; calls `facial_depth_live.onnx`."""
 
     def _crop(self, face: Face) -> Crop:
@@ -62,7 +34,7 @@ class ReliefNet(SurfaceNet):
         return replace(face, relief=_relief(face, crop, answer[0]))
 
 
-class FacingNet(SurfaceNet):
+class FacingNet(FaceNet):
     """Gives faces `Face.facing`; calls `facial_normals_live.onnx`."""
 
     def _crop(self, face: Face) -> Crop:

@@ -19,6 +19,7 @@ from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 # head's upright axes), and how far its centre lies above the box's centre, in the same units. The forehead fits in.
 FACE_SCALE = 1.6
 FACE_LIFT = 0.15
+EYES_SCALE = 0.85  # side of the crop of the eyes in units of the same side
 
 # A matrix as plain numbers: after a network has filled the caches, a call of NumPy's takes longer than all that is
 # computed with them here.
@@ -123,19 +124,34 @@ def face_crop(points: np.ndarray, size: int, roll_deg: float | None = None) -> C
     """
     landmarks = np.asarray(points[:68], np.float64)
     roll = roll_of(landmarks) if roll_deg is None else roll_deg
-    c, s = cos(radians(roll)), sin(radians(roll))
-    x, y = landmarks.T
-    across, down = c * x + s * y, c * y - s * x
-    left, right, top, bottom = (float(end) for end in (across.min(), across.max(), down.min(), down.max()))
-    along, below = (left + right) / 2, (top + bottom) / 2
-    centre = (c * along - s * below, s * along + c * below)
-    return _lifted(centre, max(right - left, bottom - top), roll, size)
+    return _lifted(*_box(landmarks, roll), roll, size)
+
+
+def eyes_crop(points: np.ndarray, size: int) -> Crop:
+    """Both eyes of (68 or 81, 2) keypoints with brows and cheeks: a square, its middle between them.
+
+    Its side goes by the whole face, so that a turned head's eyes are not drawn wider.
+    """
+    landmarks = np.asarray(points[:68], np.float64)
+    roll = roll_of(landmarks)
+    middle = (landmarks[LEFT_EYE].mean(axis=0) + landmarks[RIGHT_EYE].mean(axis=0)) / 2
+    return square_crop(middle, EYES_SCALE * _box(landmarks, roll)[1], roll, size)
 
 
 def face_crop_of_box(box: tuple[float, float, float, float], size: int, roll_deg: float = 0.0) -> Crop:
     """The same crop from a detector's box x, y, width, height (the bounding box of the 68 landmarks)."""
     x, y, width, height = box
     return _lifted((x + width / 2, y + height / 2), max(width, height), roll_deg, size)
+
+
+def _box(landmarks: np.ndarray, roll_deg: float) -> tuple[tuple[float, float], float]:
+    """Centre (x, y) and larger side of the box around (68, 2) landmarks that is upright in the head."""
+    c, s = cos(radians(roll_deg)), sin(radians(roll_deg))
+    x, y = landmarks.T
+    across, down = c * x + s * y, c * y - s * x
+    left, right, top, bottom = (float(end) for end in (across.min(), across.max(), down.min(), down.max()))
+    along, below = (left + right) / 2, (top + bottom) / 2
+    return (c * along - s * below, s * along + c * below), max(right - left, bottom - top)
 
 
 def _lifted(centre: tuple[float, float], extent: float, roll_deg: float, size: int) -> Crop:

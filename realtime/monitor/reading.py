@@ -34,7 +34,7 @@ class Doubt(StrEnum):
     """Why something cannot be judged."""
 
     DARK = "too dark"
-    SUNGLASSES = "dark glasses"
+    SUNGLASSES = "sunglasses"
     PROFILE = "turned too far"
     COVERED = "face covered"
     SMALL = "face too small"

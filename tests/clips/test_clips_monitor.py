@@ -12,7 +12,11 @@ import pytest
 
 from bench.clip_labels import CLOSURES, labels
 from bench.driver_eyes import area_under_roc, closures_found, judged, labelled_eyes, watched_clip
+from bench.driver_lenses import Lookout, told_of_clips
+from realtime.analysis.networks import Networks
 from realtime.monitor.reading import Reading, State
+from training import data as sets
+from training.eyewear import CLEAR, HIDDEN, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +31,7 @@ def test_labelled_eyes_are_told_apart(readings: dict[str, list[Reading]]) -> Non
     assert found.auc > 0.97
     assert found.unjudged < 0.05
     assert found.false < 0.02
+    assert max(told.told for told in told_of_clips(readings).values()) < 0.02, "nobody wears sunglasses"
 
 
 def test_blinks_of_the_clips_are_found(readings: dict[str, list[Reading]]) -> None:
@@ -40,6 +45,17 @@ def test_blinks_of_the_clips_are_found(readings: dict[str, list[Reading]]) -> No
 def test_a_calm_face_is_attentive(readings: dict[str, list[Reading]]) -> None:
     states = [reading.state for reading in readings["s18"][120:]]
     assert np.mean([state is State.ATTENTIVE for state in states]) > 0.95
+
+
+def test_sunglasses_are_told_and_clear_glasses_are_not(data: Path) -> None:
+    faces, look = sets.faces_300w(), Lookout(Networks.load(1))
+
+    def told(table: dict[str, tuple[int, ...]]) -> float:
+        rows = rows_of(table, faces, apart=True)[:24]
+        return look.told(True, ((faces.picture(row), faces.points[row]) for row in rows)).told
+
+    assert told(HIDDEN) > 0.8
+    assert told(CLEAR) < 0.05
 
 
 def test_the_program_writes_what_it_saw(data: Path, tmp_path: Path) -> None:

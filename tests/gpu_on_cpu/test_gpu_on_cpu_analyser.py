@@ -38,7 +38,7 @@ def moving(count: int) -> Iterator[Frame]:
 
 
 def analysed(device: str) -> list[tuple[Face, ...]]:
-    options = AnalysisOptions(threads=1, device=device, occlusion=lambda: True)
+    options = AnalysisOptions(threads=1, device=device, occlusion=lambda: True, eyes=lambda: True)
     with open_analyser(options) as analyser:
         return [analyser.analyse(frame) for frame in moving(7)]
 
@@ -58,6 +58,9 @@ def test_it_sees_what_the_cpu_sees(torch_on_cpu: None, driver: Driver, runtime: 
         if mine.occlusion is not None and other.occlusion is not None:
             off = np.abs(mine.occlusion.covered.astype(float) - other.occlusion.covered)
             assert off.mean() < 3
+        assert (mine.eyes_seen is None) == (other.eyes_seen is None)
+        if mine.eyes_seen is not None and other.eyes_seen is not None:
+            assert abs(mine.eyes_seen - other.eyes_seen) < 0.05
     started = [name for name, _, _ in driver.launches]
     assert started.count("follow") == started.count("brighten") >= 4, "known faces never leave the GPU"
     assert runtime.replays >= 6, "all of it is one graph, what covers the faces another"

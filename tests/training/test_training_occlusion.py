@@ -19,12 +19,12 @@ from realtime.geometry.topology import LEFT_EYE
 from training.camera import motion_kernel
 from training.cover_marks import CutOuts, Marked, cover, marked, moved
 from training.data import FaceSet
-from training.export import load_weights
+from training.export import load_weights, mixed
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
 from training.occluders.layer import Layer, Moving
 from training.occluders.scene import Scene, whole
 from training.occlusion_scenes import Batches, Material, example, face_region
-from training.recipes.occlusion import TRUST, loss, mixed, sheet
+from training.recipes.occlusion import TRUST, loss, sheet
 
 POSES = (Pose(0, 0, 0), Pose(35, -5, 10), Pose(-30, 10, -15))
 
@@ -297,7 +297,7 @@ def test_a_run_is_mixed_with_the_shipped_network() -> None:
     model, shipped = OcclusionNet(), load_weights(OcclusionNet(), engines.WEIGHTS / "occlusion.onnx")
     torch.nn.init.constant_(model.out.bias, 3.0)
     mine = model.encode2[0].weight.detach().clone()
-    made = mixed(model, 0.75)
+    made = mixed(model, engines.WEIGHTS / "occlusion.onnx", 0.75)
     torch.testing.assert_close(made.out.bias.detach(), 0.75 * 3.0 + 0.25 * shipped.out.bias.detach())  # type: ignore[union-attr, operator]
     wanted = 0.75 * mine + 0.25 * shipped.encode2[0].weight.detach()  # type: ignore[union-attr, index]
     torch.testing.assert_close(made.encode2[0].weight.detach(), wanted)  # type: ignore[union-attr, index]

@@ -5,18 +5,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
+from training.occluders.lenses import Lenses, usual
 from training.occluders.scene import Scene
 
 _STEPS = 40  # corners of a lens
 # Rims, RGB: black, browns, clear plastic, and what is in fashion; black, gold, silver, steel, copper.
 _PLASTICS = ((18, 18, 20), (18, 18, 20), (50, 34, 24), (96, 62, 34), (225, 220, 210), (120, 24, 30), (30, 50, 110))
 _METALS = ((18, 18, 20), (170, 140, 80), (150, 150, 155), (205, 205, 210), (60, 66, 70), (140, 95, 75))
-_COVERS, _CLEAR = 0.6, 0.3  # lenses as dark as the first hide the eye, below the second they do not; between: unsure
+_EYES = np.concatenate([LEFT_EYE, RIGHT_EYE])
 _LEAST_RIM = 1.5  # pixels a rim takes of the mask at least: what is kept thinner than a pixel is lost
 
 
 def glasses(scene: Scene, rng: np.random.Generator) -> None:
     """Rims, bridge and arms cover the face; lenses only where they are dark."""
+    spectacles(scene, rng, usual)
+
+
+def spectacles(scene: Scene, rng: np.random.Generator, lenses_like: Lenses) -> None:
+    """A frame with these lenses in it."""
     lenses, lines = _frame(rng)
     metal = rng.random() < 0.6
     width = scene.unit * (rng.uniform(0.01, 0.028) if metal else rng.uniform(0.025, 0.085))
@@ -34,9 +41,7 @@ def glasses(scene: Scene, rng: np.random.Generator) -> None:
         alpha = np.maximum(alpha, scene.line(path, pen))
         counts = np.maximum(counts, scene.line(path, max(pen + 0.6, _LEAST_RIM)))
     scene.cast_shadow(alpha, rng)
-    tint = _tint(scene, rng)
-    for outline in outlines:
-        _lens(scene, outline, tint, rng)
+    lenses_like(scene, outlines, rng)
     if rimless or half:
         for outline in outlines:
             edge = scene.line(outline, 1.0, closed=True)
@@ -44,6 +49,21 @@ def glasses(scene: Scene, rng: np.random.Generator) -> None:
             scene.unsure |= (edge > 0.2) & (counts < 0.2)
     opaque = rng.uniform(0.35, 0.75) if rng.random() < 0.25 else rng.uniform(0.85, 1.0)  # clear plastic is not
     scene.paint(_shining(scene, colour, metal, rng), alpha * opaque, counts)
+
+
+def covers_eyes(scene: Scene) -> bool:
+    """Whether what was drawn hides both eyes: who wears narrow glasses may look over them."""
+    return bool(_at_eyes(scene, scene.mask).min() > 0.5)
+
+
+def shows_eyes(scene: Scene) -> bool:
+    """Whether nothing that was drawn, neither glare nor a half-dark lens, could be said to hide most of both eyes."""
+    return bool(_at_eyes(scene, scene.unsure | (scene.mask > 0.5)).mean() < 0.5)
+
+
+def _at_eyes(scene: Scene, values: np.ndarray) -> np.ndarray:
+    x, y = np.clip(np.rint(scene.points[_EYES]), 0, scene.size - 1).astype(int).T
+    return np.asarray(values[y, x])
 
 
 def _frame(rng: np.random.Generator) -> tuple[list[np.ndarray], list[tuple[np.ndarray, float]]]:
@@ -78,36 +98,6 @@ def _frame(rng: np.random.Generator) -> tuple[list[np.ndarray], list[tuple[np.nd
         ear = np.array([side * rng.uniform(0.83, 0.9), -0.42 + rng.normal(0, 0.03), 0.75])
         lines.append((np.array([start, corner, ear]), thick))
     return lenses, lines
-
-
-def _lens(scene: Scene, outline: np.ndarray, tint: tuple[float, float, np.ndarray], rng: np.random.Generator) -> None:
-    """Tint and glare of one lens."""
-    inside = scene.polygon(outline)
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    opacity, lost, colour = tint
-    down = np.clip((np.mgrid[: scene.size, : scene.size][0] - low[1]) / max(high[1] - low[1], 1), 0, 1)
-    alpha = (inside * opacity * (1 - lost * down)).astype(np.float32)
-    scene.paint(colour, alpha, np.where(alpha > _COVERS, inside, np.float32(0)))
-    scene.unsure |= (alpha > _CLEAR) & (alpha <= _COVERS)
-    if rng.random() < 0.45:
-        along = rng.uniform(0, 1, 2)
-        across = low + along * (high - low)
-        reach = rng.uniform(0.05, 0.5, 2) * (high - low)
-        angle = float(rng.uniform(0, 180))
-        glare = np.zeros_like(inside)
-        cv2.ellipse(glare, (across.tolist(), (2 * reach).tolist(), angle), 1.0, -1)
-        glare = cv2.GaussianBlur(glare, (0, 0), rng.uniform(0.5, 3)) * inside * rng.uniform(0.15, 1.0)
-        white = 255 * scene.light * rng.uniform([0.6, 0.7, 0.7], 1.0)
-        scene.paint(white, glare, 0.0)
-        scene.unsure |= glare > _CLEAR
-
-
-def _tint(scene: Scene, rng: np.random.Generator) -> tuple[float, float, np.ndarray]:
-    """Opacity of a pair's lenses, the share of it that is lost downwards, and their colour."""
-    if rng.random() < 0.25:
-        dark = rng.uniform(5, 60) + rng.uniform(0, 20, 3) if rng.random() < 0.6 else rng.uniform(5, 140, 3)
-        return rng.uniform(0.5, 0.98), rng.uniform(0, 0.5) * (rng.random() < 0.5), dark * scene.light
-    return rng.uniform(0, 0.12), 0.0, rng.uniform(40, 220, 3) * scene.light
 
 
 def _shining(scene: Scene, colour: np.ndarray, metal: bool, rng: np.random.Generator) -> np.ndarray:

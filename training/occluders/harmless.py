@@ -1,4 +1,4 @@
-"""What changes how a face looks and covers nothing: shadows, flash, make-up, stubble."""
+"""What changes how a face looks and covers nothing: shadows, hollow eyes, flash, make-up, stubble."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def blinds(scene: Scene, rng: np.random.Generator) -> None:
     if rng.random() < 0.3:
         scene.shade(1 + rng.uniform(0.1, 0.8) * (1 - cover))
     _darken(scene, cover, rng)
+
+
+def hollow(scene: Scene, rng: np.random.Generator) -> None:
+    """Eyes in the shade of their brows, as under a lamp or the sun overhead."""
+    shade = np.zeros_like(scene.mask)
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        middle = scene.points[eye].mean(axis=0) + scene.unit * rng.normal([0, -0.05], 0.03)
+        reach = scene.unit * rng.uniform([0.15, 0.08], [0.3, 0.2])
+        cv2.ellipse(shade, (middle.tolist(), (2 * reach).tolist(), float(rng.normal(0, 10))), 1.0, -1)
+    soft = cv2.GaussianBlur(shade, (0, 0), scene.unit * rng.uniform(0.02, 0.08))
+    scene.shade(1 - rng.uniform(0.3, 0.85) * soft)
 
 
 def flash(scene: Scene, rng: np.random.Generator) -> None:

@@ -7,7 +7,6 @@ python -m training occlusion --export --share 0.7    seven tenths of the run, th
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
@@ -22,7 +21,7 @@ import engines
 from engines.networks.occlusion import SIZE, OcclusionNet
 from training import run
 from training.backgrounds import octaves
-from training.export import export, load_weights
+from training.export import export, mixed
 from training.occlusion_scenes import Batches, material
 from training.occlusion_table import table
 
@@ -76,16 +75,6 @@ def deploy(model: nn.Module) -> None:
     export(model, engines.WEIGHTS / f"{NAME}.onnx", {"image": check_picture()}, ("covered",), bfloat16=True)
 
 
-def mixed(model: nn.Module, share: float) -> nn.Module:
-    """`share` of a network's weights and the rest of the shipped one's, which it was trained on from."""
-    shipped = load_weights(copy.deepcopy(model), engines.WEIGHTS / f"{NAME}.onnx").state_dict()
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(shipped[name], 1 - share)
-    return model
-
-
 def sheet(model: nn.Module, batch: run.Batch) -> np.ndarray:
     """(H, W, 3) uint8: faces of a batch, what covers them, and what the network takes for covered."""
     with torch.no_grad():
@@ -101,7 +90,8 @@ def train(config: Config) -> None:
         for row in table():
             print(row, flush=True)
     elif config.export:
-        deploy(mixed(run.averaged(NAME, OcclusionNet(), config.run.runs), config.share))
+        trained = run.averaged(NAME, OcclusionNet(), config.run.runs)
+        deploy(mixed(trained, engines.WEIGHTS / f"{NAME}.onnx", config.share))
     else:
         sources, cut_outs = material()
         batches = Batches(sources, config.batch, config.run.seed, cut_outs)
