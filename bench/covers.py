@@ -54,7 +54,7 @@ _SURE, _NONE = 0.95, 0.02  # opacity of the cover from which on a pixel is its o
 _LEAST = 0.01  # of the face is covered in a frame that counts
 _RIM = 0.02  # of the layer's side, on either side of the rim
 _TURNED = {"rotate": Settings(Mode.ROTATE, yaw=20.0), "frontalise": Settings(Mode.FRONTALISE)}
-_CELL, _MOMENTS = 240, 3
+_CELL, _MOMENTS = 170, 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Options:
     threads: int = 1
     """CPU threads per network."""
     sheet: Path | None = None
-    """Write a contact sheet there: moments of the first clip with each cover, as it was and drawn in three ways."""
+    """Write a contact sheet there: two moments of the first clip with each cover, as it was and drawn in three ways."""
     json: bool = False
     """End with one line of JSON."""
 
@@ -130,7 +130,7 @@ def run(options: Options) -> None:
     Console(width=150).print(_table(rows))
     if options.sheet:
         options.sheet.parent.mkdir(parents=True, exist_ok=True)
-        write_png(options.sheet, grid(sheet, columns=4), METADATA)
+        write_png(options.sheet, grid(sheet, columns=4 * _MOMENTS), METADATA)
     if options.json:
         print(json.dumps({"ours": {**{name: asdict(row) for name, row in rows.items()}, "machine": machine()}}))
 

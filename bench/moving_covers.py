@@ -19,7 +19,7 @@ from training.occluders.layer import Layer, Moving
 PORTRAIT = "portrait"  # the built-in demo's first, in public domain; all others are clips of the data folder
 _ROOM = 2.0  # side of what is drawn on, in crops of the face: arms reach far
 _SHUTTER = 0.5  # of the time between two frames it is open
-_MOMENTS = 8  # are averaged then
+_MOMENTS, _APART_PX = 8, 2.0  # at most so many are averaged then, so far apart if they are fewer
 _REACH, _TILT_DEG = 0.4, 8.0  # how far it goes to either side, in face widths, and how far it is tilted there
 _SWEEPS_HZ, _FASTER_HZ = 0.3, 0.5  # to and fro at first, and how much faster after every second
 
@@ -74,9 +74,12 @@ def moved_over(frames: Sequence[Frame], face: Face, layer: Layer, crop: Crop) ->
     moving, centre = Moving(layer), layer.points.mean(axis=0)
     begin, step = frames[0].time_s, (frames[-1].time_s - frames[0].time_s) / max(len(frames) - 1, 1)
     for frame in frames:
-        times = frame.time_s - begin + _SHUTTER * step * np.linspace(-0.5, 0.5, _MOMENTS)
-        places = [_place(time, crop.back_matrix, centre, face.box[2]) for time in times]
-        pixels, opacity = moving.before(frame.pixels, places)
+        shutter = frame.time_s - begin + _SHUTTER * step * np.linspace(-0.5, 0.5, _MOMENTS)
+        places = [_place(time, crop.back_matrix, centre, face.box[2]) for time in shutter]
+        far = float(np.linalg.norm((places[-1] - places[0]) @ (*centre, 1)))
+        enough = int(np.clip(np.ceil(far / _APART_PX), 1, _MOMENTS))
+        chosen = [places[round(place)] for place in np.linspace(0, _MOMENTS - 1, enough + 2)[1:-1]]
+        pixels, opacity = moving.before(frame.pixels, chosen)
         middle = _place(frame.time_s - begin, crop.back_matrix, centre, face.box[2])
         yield Shot(replace(frame, pixels=pixels), opacity, middle)
 
