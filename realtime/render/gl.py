@@ -46,6 +46,7 @@ class Program:
         if not GL.glGetProgramiv(self.id, GL.GL_LINK_STATUS):
             raise GraphicsError(f"{vertex} and {fragment} do not link: {GL.glGetProgramInfoLog(self.id).decode()}")
         self._places: dict[str, int] = {}
+        self._values: dict[str, float | tuple[float, ...]] = {}  # what OpenGL has of the uniforms that are no textures
 
     def use(self, uniforms: Uniforms) -> None:
         """Make current and set uniforms: numbers, tuples of 2 to 4 (vectors), and textures (units in order)."""
@@ -60,7 +61,11 @@ class Program:
                 GL.glBindTexture(GL.GL_TEXTURE_2D, value.id)
                 GL.glUniform1i(place, unit)
                 unit += 1
-            elif isinstance(value, int):
+                continue
+            if self._values.get(name) == value:
+                continue
+            self._values[name] = value
+            if isinstance(value, int):
                 GL.glUniform1i(place, value)
             elif isinstance(value, float):
                 GL.glUniform1f(place, value)

@@ -180,7 +180,8 @@ class Surfaces:
 def _needs(warp: Warp, extra: str | None) -> tuple[NDArray[np.uint8], list[tuple[str, ...]]]:
     """What is compiled in for each triangle, see shaders/warp.frag: (T,) the number of its program, and the programs.
 
-    `extra` is drawn small, so that a draw less is worth more than what its pixels need not look up.
+    Each program has all that those before it have: each draw costs as much as some thousand pixels, so there are few.
+    `extra` is drawn so small that one is best.
     """
     kinds = np.zeros(len(warp.mesh.triangles), np.uint8)
     last = () if extra is None else (extra,)
@@ -197,8 +198,8 @@ def _needs(warp: Warp, extra: str | None) -> tuple[NDArray[np.uint8], list[tuple
         if triangles is None or extra is not None:
             programs = [(*defines, name) for defines in programs]
         else:
-            kinds += np.uint8(len(programs)) * triangles
-            programs += [(*defines, name) for defines in programs]
+            kinds[triangles] = len(programs)
+            programs.append((*programs[-1], name))
     return kinds, [(*defines, *last) for defines in programs]
 
 

@@ -65,9 +65,11 @@ class Retouch:
         self._seen = {square: self._canvas.read(square.inside(frame)) for square in squares}
         tiles = np.empty((len(squares), CHANNELS, size, size), np.float32)
         for tile, patch, square in zip(tiles, patches, squares, strict=True):
-            belief = self.draw_belief(patch, square, size).read()[..., :2].copy()
-            square.blank_outside(belief, frame)
+            target = self.draw_belief(patch, square, size)
+            GL.glFlush()  # OpenGL draws while the host shrinks
             colours = square.shrink(self._seen[square], frame, size)
+            belief = target.read()[..., :2].copy()
+            square.blank_outside(belief, frame)
             tile[:3] = colours[..., :3].transpose(2, 0, 1)
             tile[3:] = belief.transpose(2, 0, 1)
         tiles /= 255

@@ -189,7 +189,7 @@ SKINS = [
     {
         "live_share": (1.0, 1.0),
         "openings": np.arange(len(MESH.triangles)) % 3 == 0,
-        "edges": np.arange(len(MESH.triangles)) % 2 == 0,
+        "edges": np.arange(len(MESH.triangles)) % 6 < 4,
     },
 ]
 
