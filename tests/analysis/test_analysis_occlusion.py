@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from faces_making import posed_face
 
 from engines import Buffers, Engine, Spec, TensorSpec
@@ -89,6 +90,13 @@ def test_a_hand_is_followed_at_once_and_a_waver_is_not() -> None:
     wavering = _followed([0.4, 0.6] * 20)
     assert np.ptp(wavering[10:]) < 0.1
     assert abs(np.mean(wavering[10:]) - 0.5) < 0.02
+
+
+def test_what_comes_is_followed_sooner_than_what_goes() -> None:
+    _, came = _followed([0.2, 0.65])
+    _, went = _followed([0.65, 0.2])
+    assert came - 0.2 == pytest.approx(2 * (0.65 - went), abs=0.01)
+    assert came > 0.6
 
 
 def test_settling_is_a_matter_of_time_not_of_frames() -> None:
