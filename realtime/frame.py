@@ -123,7 +123,7 @@ class Face:
             mean 0 over the 68; or None where nobody looked: mode `depth` and `--save-depth` ask.
         facing: (V, 3) float32 unit normals of these vertices (x right, y up, z to the camera) as a network sees them,
             or None: mode `normals` and `--save-normals` ask.
-        eyes_seen: how surely no lenses hide the eyes, in [0, 1], or None: mode `monitor` asks.
+        eyes_seen: how surely no lenses hide the eyes, in [0, 1], or None where nobody looked: mode `monitor` asks.
     """
 
     id: int
