@@ -237,6 +237,18 @@ class TestLosses:
             float(facial_normals.chord_loss(network.normals(batch["image"] / 255), unit, everywhere).detach()), rel=1e-3
         )
 
+    def test_a_full_network_teaches_at_its_own_size(self) -> None:
+        torch.manual_seed(0)
+        whole = CrossModalNormals(0.125).eval()
+        pupil = facial_normals.Pupil(LiveNormals(), PictureToNormals(whole), 2 * SIDE)
+        image = (255 * torch.rand(1, 3, 1, 1)).expand(1, 3, LIVE_SIDE, LIVE_SIDE)
+        taught = pupil.taught(image)
+        assert taught is not None
+        assert taught.shape == image.shape
+        with torch.no_grad():
+            wanted = PictureToNormals(whole)(image[..., : 2 * SIDE, : 2 * SIDE])
+        torch.testing.assert_close(taught.mean(dim=(2, 3)), wanted.mean(dim=(2, 3)), atol=2e-3, rtol=0)
+
     def test_pairs_take_all_three_ways_and_lone_ones_their_own(self) -> None:
         torch.manual_seed(0)
         network = CrossModalNormals()

@@ -59,7 +59,7 @@ class Config:
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
-    """Pixels of a crop's side, a multiple of 32; the live network's is fixed."""
+    """Pixels of a crop's side, a multiple of 32, and of what a teacher is shown; the live network's is fixed."""
     width: float = 1.0
     """Share of the full network's channels: 0.25 is what a processor trains within the hour."""
     batch_size: int = 8
@@ -95,20 +95,21 @@ class Config:
 
 
 class Pupil(nn.Module):
-    """The live network and, held still and never saved, the full one that teaches it."""
+    """The live network and, held still and never saved, the full one that teaches it, on pictures of `size` pixels."""
 
-    def __init__(self, live: LiveNormals, teacher: nn.Module | None) -> None:
+    def __init__(self, live: LiveNormals, teacher: nn.Module | None, size: int = 128) -> None:
         super().__init__()
-        self.live = live
+        self.live, self._size = live, size
         self._teacher = [teacher]  # in a list: not a part of the module, its weights stay out of checkpoints
 
     def taught(self, image: Tensor) -> Tensor | None:
-        """The teacher's normals, or None without one."""
+        """The teacher's normals, as large as the picture, or None without one."""
         (teacher,) = self._teacher
         if teacher is None:
             return None
         with torch.no_grad():
-            return teacher.to(image.device)(image)
+            large = functional.interpolate(image, (self._size, self._size), mode="bilinear")
+            return functional.interpolate(teacher.to(image.device)(large), image.shape[-2:], mode="area")
 
 
 def network(config: Config) -> nn.Module:
@@ -119,7 +120,7 @@ def network(config: Config) -> nn.Module:
     if config.teacher is not None:
         whole = run.averaged(config.teacher, CrossModalNormals(config.width), config.run.runs)
         teacher = PictureToNormals(whole).requires_grad_(False).eval()
-    return Pupil(LiveNormals(), teacher)
+    return Pupil(LiveNormals(), teacher, config.size)
 
 
 def cosine_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
