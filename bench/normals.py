@@ -44,9 +44,9 @@ class Options:
     """Synthetic people drawn to be measured on."""
     size: int = 128
     """Pixels of a crop's side."""
-    width: float = 0.25
+    width: float = 1.0
     """Share of the full channels that the trained cross-modal network has (facial_normals --width)."""
-    trained_size: int = 96
+    trained_size: int = 128
     """Pixels of a crop that it sees: those that it was trained at (facial_normals --size)."""
     runs: Path = Path("runs")
     """Where checkpoints of networks that are not deployed are looked for."""
