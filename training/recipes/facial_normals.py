@@ -70,7 +70,8 @@ class Config:
     begun_by: str | None = None
     """Run of the full network, as wide or a whole fraction of it, whose averaged weights this one begins with."""
     chord: bool = False
-    """Measure the full network's normals as the live one's, about by the angle, not by the published 1 - cos."""
+    """Measure the full network's normals as the live one's, about by the angle and at several scales, not by the
+    published 1 - cos."""
     again: float = 1.0
     """Weight of pictures and normal maps that come back as themselves; 0 leaves these ways out."""
     export: bool = False
@@ -140,7 +141,7 @@ def chord_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
     """Pairs take all three ways, lone pictures and lone normal maps come back as themselves; weights 1:1:1. Beside them
     `config.fits` times what the fitted model says of photos."""
-    distance = chord_loss if config.chord else cosine_loss
+    distance = scaled_loss if config.chord else cosine_loss
     image, normals, face = batch["image"] / 255, batch["normals"], batch["face"]
     latent, seen = model.image_encoder(image)
     parts = {"normals": distance(model.normal_decoder(latent, seen), normals, face)}
@@ -159,18 +160,26 @@ def loss(model: nn.Module, batch: run.Tensors, config: Config) -> run.Tensors:
     return {"loss": torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum(), **parts}
 
 
-def coarse_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """As `chord_loss`, of the means over `COARSE` x `COARSE` squares, those that lie in the mask by half or more."""
-    square = mask.shape[-1] // COARSE
+def coarse_loss(normals: Tensor, truth: Tensor, mask: Tensor, squares: int = COARSE) -> Tensor:
+    """As `chord_loss`, of the means over `squares` x `squares` squares, those that lie in the mask by half or more; of
+    a single one, whatever lies in it."""
+    square = mask.shape[-1] // squares
     share = functional.avg_pool2d(mask.float(), square)
     means = (functional.avg_pool2d(values.float() * mask, square) for values in (normals, truth))
-    return chord_loss(*means, share >= 0.5)
+    return chord_loss(*means, share >= 0.5 if squares > 1 else share > 0)
+
+
+def scaled_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """`chord_loss` of the pixels, of squares' means and of the whole face's: which way a face is turned is a tenth of
+    what a pixel is off, all alike, and pixel by pixel it drowns in wrinkles."""
+    unit = functional.normalize(normals.float(), dim=1)
+    return chord_loss(unit, truth, mask) + sum(coarse_loss(unit, truth, mask, squares) for squares in (COARSE, 1))
 
 
 def live_loss(model: Pupil, batch: run.Tensors, fitted: float = 0.0) -> run.Tensors:
     """The truth of pairs, times `fitted` what the fitted model says of photos and, with a teacher, its answers on lone
     pictures."""
-    there = chord_loss(model.live(batch["image"]), batch["normals"], batch["face"])
+    there = scaled_loss(model.live(batch["image"]), batch["normals"], batch["face"])
     if "fitted_image" in batch:
         coarse = coarse_loss(model.live(batch["fitted_image"]), batch["fitted_normals"], batch["fitted_face"])
         return {"loss": there + fitted * coarse, "normals": there, "fitted": coarse}
