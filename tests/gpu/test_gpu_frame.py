@@ -11,23 +11,7 @@ from engines.errors import EngineError
 from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.frame import Face, Frame
-from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
 from realtime.sources import Demo
-
-
-@pytest.fixture
-def kernels(compiled: None) -> FrameKernels:
-    return FrameKernels()
-
-
-@pytest.fixture
-def face_kernels(kernels: FrameKernels) -> FaceKernels:
-    return FaceKernels(kernels)
-
-
-@pytest.fixture
-def picture_kernels(compiled: None) -> PictureKernels:
-    return PictureKernels()
 
 
 class TestFrame(FrameTable):

@@ -14,9 +14,6 @@ from engines.runtime.plans import library
 from realtime.analysis.analyser import AnalysisOptions, open_analyser
 from realtime.backend import open_backend
 from realtime.controls import Mode, Settings
-from realtime.gpu.kernels import PictureKernels
-from realtime.gpu.model import ModelKernels
-from realtime.gpu.tone import ToneKernels
 from realtime.people import demo_people
 from realtime.renderer import Renderer, RenderOptions
 
@@ -30,21 +27,6 @@ def ready(compiled: None) -> None:
     """With all kernels, and torch."""
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
-
-
-@pytest.fixture
-def picture_kernels() -> PictureKernels:
-    return PictureKernels()
-
-
-@pytest.fixture
-def model_kernels(picture_kernels: PictureKernels) -> ModelKernels:
-    return ModelKernels(picture_kernels)
-
-
-@pytest.fixture
-def tone_kernels(picture_kernels: PictureKernels) -> ToneKernels:
-    return ToneKernels(picture_kernels)
 
 
 class TestModel(ModelTable):

@@ -19,10 +19,8 @@ from engines.runtime import cuda
 from engines.runtime.base import Work
 from engines.runtime.torch import TorchEngine
 from realtime.gpu import backend
-from realtime.gpu.kernels import FaceKernels, FrameKernels, PictureKernels
-from realtime.gpu.model import ModelKernels
+from realtime.gpu.kernels import FrameKernels
 from realtime.gpu.sources import FACES, FRAME, MODEL, PICTURE, SOURCES, TONE
-from realtime.gpu.tone import ToneKernels
 from tests.engines.cuda_on_cpu import Driver, compile_for_cpu
 from tests.engines.tensorrt_on_cpu import CudaRuntime
 
@@ -77,31 +75,6 @@ def compiled(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for source in SOURCES:
         source.fatbin().parent.mkdir()
         source.fatbin().touch()
-
-
-@pytest.fixture
-def kernels(compiled: None) -> FrameKernels:
-    return FrameKernels()
-
-
-@pytest.fixture
-def face_kernels(kernels: FrameKernels) -> FaceKernels:
-    return FaceKernels(kernels)
-
-
-@pytest.fixture
-def picture_kernels(compiled: None) -> PictureKernels:
-    return PictureKernels()
-
-
-@pytest.fixture
-def model_kernels(picture_kernels: PictureKernels) -> ModelKernels:
-    return ModelKernels(picture_kernels)
-
-
-@pytest.fixture
-def tone_kernels(picture_kernels: PictureKernels) -> ToneKernels:
-    return ToneKernels(picture_kernels)
 
 
 @pytest.fixture
