@@ -25,6 +25,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from realtime.errors import InputError
 from training.export import load_weights
+from training.widening import widen
 
 Batch = dict[str, np.ndarray]
 Tensors = dict[str, Tensor]
@@ -275,6 +276,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         raise InputError(f"No checkpoint at {path}: train first, or leave out --resume.")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
+
+
+def begun(model: nn.Module, by: str | None, runs: Path) -> nn.Module:
+    """`model` with the averaged weights of run `by`, where one is named; that network is as wide or a whole fraction of
+    it. Raises InputError where it is not."""
+    return model if by is None else widen(model, load_checkpoint(runs / by)["average"])
 
 
 def averaged(name: str, model: nn.Module, runs: Path) -> nn.Module:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from engines.networks.instance_norm import InstanceNorm
+
 
 class PatchCritic(nn.Module):
     """(B, C, S, S) pictures → (B, 1, s, s) a score for every patch: 1 real, 0 made.
@@ -24,7 +26,7 @@ class PatchCritic(nn.Module):
         channels = width
         for stride in [2] * (strided - 1) + [1]:
             layers.append(nn.Conv2d(channels, 2 * channels, 4, stride, 1))
-            layers += [nn.InstanceNorm2d(2 * channels)] if normalised else []
+            layers += [InstanceNorm(2 * channels)] if normalised else []
             layers.append(nn.LeakyReLU(0.2))
             channels *= 2
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 1, 1))

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from engines.networks.cyclegan import CycleGan, Generator
+from engines.networks.instance_norm import InstanceNorm
 from engines.networks.patch_critic import PatchCritic
 from realtime.analysis.pose import rotation_of
 from realtime.errors import InputError
@@ -78,6 +79,34 @@ def test_what_is_made_of_a_picture_depends_on_it_alone() -> None:
     torch.testing.assert_close(together, alone)
     assert together.shape == pictures.shape
     assert together.abs().max() <= 1
+
+
+def test_a_single_picture_is_normalised_as_any() -> None:
+    """By its own means and deviations, in every memory layout; and so goes what it learns."""
+    torch.manual_seed(0)
+    pictures = torch.randn(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    centred = pictures - pictures.mean(dim=(2, 3), keepdim=True)
+    known = centred / (centred.square().mean(dim=(2, 3), keepdim=True) + 1e-5).sqrt()
+    weights = torch.randn_like(known)
+    (slope,) = torch.autograd.grad((known * weights).sum(), pictures)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = pictures.detach().to(memory_format=layout)
+        for rows in (slice(0, 2), slice(0, 1), slice(1, 2)):
+            part = given[rows].clone(memory_format=layout).requires_grad_()
+            made = InstanceNorm(3)(part)
+            torch.testing.assert_close(made, known[rows])
+            (mine,) = torch.autograd.grad((made * weights[rows]).sum(), part)
+            torch.testing.assert_close(mine, slope[rows])
+
+
+def test_transposed_convolutions_begin_without_a_lattice() -> None:
+    """An even plane stays one in all four phases, but for the borders."""
+    torch.manual_seed(0)
+    for part in Generator(width=8, blocks=1).modules():
+        if isinstance(part, nn.ConvTranspose2d):
+            made = part(torch.randn(1, part.in_channels, 1, 1).expand(1, part.in_channels, 6, 6))[..., 1:-1, 1:-1]
+            assert made.std() > 0.01
+            torch.testing.assert_close(made, made[..., :1, :1].expand_as(made))
 
 
 def batch(seed: int = 0) -> dict[str, torch.Tensor]:

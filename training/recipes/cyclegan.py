@@ -71,6 +71,8 @@ class Config:
     identity: float = 0.0
     """Weight of the loss that asks for a real picture back from itself; none as published, 5 with CycleGAN's authors.
     Short runs need it: without it nothing but the critics says that skin is not blue."""
+    begun_by: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Run of this network, as wide or a whole fraction of it, whose averaged weights this one begins with."""
     learning_rate: float = 2e-4
     cosine: bool = False
     """End under a cosine learning rate, as short runs should; as published it is constant."""
@@ -105,7 +107,7 @@ def train(config: Config) -> None:
     others = Pictures.load(config.stored(held_out=True)).reduced(config.size).a[:SHEET_ROWS]
     run.fit(
         config.name,
-        network(config),
+        run.begun(network(config), config.begun_by, config.run.runs),
         batches,
         partial(loss, config.cycle, identity=config.identity),
         config.run,

@@ -37,7 +37,6 @@ from training.facial_normals.samples import NormalBatches, fitted_photos
 from training.ict_surface import IctSurface
 from training.synthetic.stock import Drawn
 from training.weights import MEASURED
-from training.widening import widen
 
 COARSE = 10  # squares along a crop's side: finer than that a fit to landmarks knows nothing of a face
 
@@ -207,7 +206,5 @@ def train(config: Config) -> None:
     batches = NormalBatches(Drawn(config.stock), photos, config.run.seed, config.batch_size, config.side, lone, fitted)
     optimisation = run.Optimisation(learning_rate=config.learning_rate, weight_decay=0.0)
     losses = partial(live_loss, fitted=config.fits) if config.live else partial(loss, config=config)
-    model = network(config)
-    if config.begun_by is not None:
-        widen(model, run.load_checkpoint(config.run.runs / config.begun_by)["average"])
+    model = run.begun(network(config), config.begun_by, config.run.runs)
     run.fit(config.name, model, batches, losses, config.run, optimisation)
