@@ -121,8 +121,8 @@ class Face:
         occlusion: what is in front of it, or None where nobody looked: only `swap` asks.
         relief: (V,) float32 pixels, depth of the vertices of `realtime.geometry.mesh.face_mesh` as a network sees it,
             mean 0 over the 68; or None where nobody looked: mode `depth` and `--save-depth` ask.
-        facing: (V, 3) float32 unit normals of these vertices (x right, y up, z to the camera) as a network sees them,
-            or None: mode `normals` and `--save-normals` ask.
+        facing: (V, 3) float32 unit normals of these vertices (x right, y up, z to the camera; against the line of
+            sight) as a network sees them, or None: mode `normals` and `--save-normals` ask.
         eyes_seen: how surely no lenses hide the eyes, in [0, 1], or None where nobody looked: mode `monitor` asks.
     """
 

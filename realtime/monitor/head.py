@@ -15,6 +15,7 @@ import numpy as np
 from realtime.analysis.distance import PUPILS_MM
 from realtime.analysis.pose import SKULL, fit_similarity, pose_of
 from realtime.frame import Face, Intrinsics, Millimetres, Pose
+from realtime.geometry.sight import line_of_sight, place_of
 from realtime.geometry.template import template
 from realtime.geometry.topology import LANDMARKS, LEFT_EYE, OUTER_EYE_CORNERS, RIGHT_EYE
 from realtime.monitor.reading import Head
@@ -156,8 +157,8 @@ def measure_head(
     flat = fit_head(lifted, unit_px * np.column_stack([plane, plane, np.hypot(_DEPTH, _PERSON) + blur]))
     scale = unit_mm()
     away = camera.fx * scale / max(flat.scale, 1e-6)
-    place = _at(flat.shift[:2], away, camera)
-    rotation, fit, measured = (_towards(place) if known else np.eye(3)) @ flat.rotation, flat, False
+    place = place_of(flat.shift[:2], away, camera)
+    rotation, fit, measured = (line_of_sight(place) if known else np.eye(3)) @ flat.rotation, flat, False
     if sensor_mm is not None and (spatial := _spatial(face, camera, sensor_mm, blur)) is not None:
         rotation, fit, place, measured = spatial.rotation, spatial, spatial.shift, True
     sigma = angle_deviations(rotation, fit.covariance)
@@ -174,7 +175,7 @@ def _spatial(face: Face, camera: Intrinsics, sensor_mm: np.ndarray, blur: np.nda
         return None
     near = np.median(away[there])
     there &= np.abs(away - near) < 150  # the background beside the nose is no nose
-    points = np.column_stack([_at(pixel, z, camera) for pixel, z in zip(face.landmarks, away, strict=True)]).T
+    points = np.column_stack([place_of(pixel, z, camera) for pixel, z in zip(face.landmarks, away, strict=True)]).T
     size = unit_mm()
     plane = size * np.sqrt(blur**2 + _PERSON**2)
     deviation = np.column_stack([plane, plane, np.full(LANDMARKS, np.hypot(_SENSOR_MM, size * _PERSON))])
@@ -185,19 +186,6 @@ def _spatial(face: Face, camera: Intrinsics, sensor_mm: np.ndarray, blur: np.nda
         expected = fit.scale * template()[:LANDMARKS] @ fit.rotation.T + fit.shift
         there = there & (np.abs(expected - points)[:, 2] < _OUTLIER_MM)
     return fit
-
-
-def _at(pixel: np.ndarray, away: float, camera: Intrinsics) -> np.ndarray:
-    """(3,) the place in space of a pixel at a depth."""
-    return np.array([(pixel[0] - camera.cx) * away / camera.fx, (pixel[1] - camera.cy) * away / camera.fy, away])
-
-
-def _towards(place: np.ndarray) -> np.ndarray:
-    """(3, 3) the turn from the camera's axis to its ray to `place`: what a head there looks turned by."""
-    ray = place / np.linalg.norm(place)
-    axis, along = np.array([-ray[1], ray[0], 0.0]), float(ray[2])
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + along))
 
 
 def _angles(pose: Pose) -> tuple[float, float, float]:

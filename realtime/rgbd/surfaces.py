@@ -15,6 +15,7 @@ from realtime.frame import Face, Floats, Frame, Intrinsics, Millimetres
 from realtime.geometry.mesh import face_mesh
 from realtime.geometry.normals import depth_normals, mesh_normals
 from realtime.geometry.raster import rasterise
+from realtime.geometry.sight import line_of_sight, place_of, turned_normals
 
 _LEAST = 0.02  # share of the picture: a sensor that sees less is blind
 _HEAD_MM = 200.0  # before and behind the face's middle
@@ -88,7 +89,10 @@ def depth_map(frame: Frame, faces: tuple[Face, ...]) -> DepthMap:
 
 
 def normal_map(frame: Frame, faces: tuple[Face, ...]) -> NormalMap:
-    """Normals of the heads from a sensor (of all it sees where there is no face), or from the faces' meshes."""
+    """Normals of the heads from a sensor (of all it sees where there is no face), or from the faces' meshes.
+
+    They are against the camera's axis; where its lens is unknown, those of meshes are against the line of sight.
+    """
     normals = np.zeros((frame.size[1], frame.size[0], 3), np.float32)
     origin = origin_of(frame, faces, FACING)
     if origin is Origin.SENSOR and frame.depth is not None:
@@ -110,10 +114,22 @@ def normal_map(frame: Frame, faces: tuple[Face, ...]) -> NormalMap:
     for face in sorted(faces, key=lambda face: face.box[2]):
         if face.depth is not None:
             solid = lifted_mesh(face)
-            drawn = rasterise(mesh.triangles, solid, vertex_normals(face), frame.size)
+            drawn = rasterise(
+                mesh.triangles, solid, _off_axis(vertex_normals(face), face, frame.intrinsics), frame.size
+            )
             length = np.linalg.norm(drawn, axis=2, keepdims=True)
             normals = np.where(np.isfinite(length), drawn / np.maximum(length, 1e-9), normals)
     return NormalMap(normals, origin)
+
+
+def _off_axis(normals: Floats, face: Face, camera: Intrinsics | None) -> Floats:
+    """(V, 3) normals of a face, from the line of sight to the camera's axes; as they are where the camera is unknown (a
+    guessed one would add its own error)."""
+    if camera is None:
+        return normals
+    x, y, width, height = face.box
+    middle = np.array([x + width / 2, y + height / 2])
+    return turned_normals(normals, line_of_sight(place_of(middle, 1.0, camera)))
 
 
 def head_depth(face: Face, frame: Frame) -> tuple[slice, slice, Millimetres, float] | None:
@@ -145,7 +161,7 @@ def lifted_mesh(face: Face) -> Floats:
 
 
 def vertex_normals(face: Face) -> Floats:
-    """(V, 3) float32 unit normals of these vertices, as the network sees them if it did."""
+    """(V, 3) float32 unit normals of these vertices against the line of sight, as the network sees them if it did."""
     return mesh_normals(face_mesh(), lifted_mesh(face)) if face.facing is None else face.facing
 
 

@@ -20,8 +20,8 @@ CAMERA = Intrinsics(300, 300, 159.5, 119.5)
 FACE = posed_face(Pose(15, -5, 4), 70, (150, 120))
 
 
-def frame(depth: np.ndarray | None = None) -> Frame:
-    return Frame(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 0, 0.0, 0.0, depth=depth, intrinsics=CAMERA)
+def frame(depth: np.ndarray | None = None, camera: Intrinsics | None = CAMERA) -> Frame:
+    return Frame(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), 0, 0.0, 0.0, depth=depth, intrinsics=camera)
 
 
 def wall(distance: int = 900) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_depth_of_the_mesh_is_metric_by_the_eyes() -> None:
 
 
 def test_normals_of_the_mesh_are_those_of_its_vertices() -> None:
-    found = normal_map(frame(), (FACE,)).normals
+    found = normal_map(frame(camera=None), (FACE,)).normals
     mesh = face_mesh()
     solid = (mesh.weights @ np.column_stack([FACE.points, FACE.depth])).astype(np.float32)
     truth = mesh_normals(mesh, solid)
@@ -120,7 +120,7 @@ def test_a_network_comes_before_the_mesh_and_after_the_sensor() -> None:
     y, x = np.nonzero((found > 0) & (lifted > 0))
     change = found[y, x].astype(float) - lifted[y, x]
     np.testing.assert_allclose(np.polyfit(x, change, 1)[0], 0.1 * millimetres_per_pixel(FACE), rtol=0.05)
-    normals = normal_map(frame(), (seen,)).normals
+    normals = normal_map(frame(camera=None), (seen,)).normals
     known = normals.any(axis=2)
     np.testing.assert_array_equal(known, normal_map(frame(), (FACE,)).normals.any(axis=2))
     np.testing.assert_allclose(normals[known], np.broadcast_to([0, 0.6, 0.8], (known.sum(), 3)), atol=1e-5)
@@ -134,3 +134,16 @@ def test_no_face_no_mesh() -> None:
     flat = replace(FACE, depth=None)
     assert not depth_map(frame(), (flat,)).depth.any()
     assert not normal_map(frame(), (flat,)).normals.any()
+
+
+@pytest.mark.parametrize("centre", [(60, 50), (150, 120), (270, 190)])
+def test_a_face_beside_the_axis_that_looks_at_the_camera_faces_it(centre: tuple[int, int]) -> None:
+    """Seen along the line of sight it looks straight ahead; against the axis of a known camera it is turned."""
+    face = posed_face(Pose(0, 0, 0), 40, centre)
+    facing = np.broadcast_to(np.array([0, 0, 1], np.float32), (len(lifted_mesh(face)), 3))
+    normals = normal_map(frame(), (replace(face, facing=facing),)).normals
+    x, y, width, height = face.box
+    back = [CAMERA.cx - (x + width / 2), (y + height / 2) - CAMERA.cy, CAMERA.fx]  # from there to the camera
+    known = normals.any(axis=2)
+    expected = np.broadcast_to(back / np.linalg.norm(back), (known.sum(), 3))
+    np.testing.assert_allclose(normals[known], expected, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from engines.networks.cross_modal_normals import (
     PictureToNormals,
 )
 from realtime.frame import Intrinsics
+from realtime.geometry.sight import line_of_sight, place_of, turned_normals
 from training import run
 from training.facial_normals.metrics import angles, mean_errors, normal_errors
 from training.facial_normals.samples import NormalBatches, Sample, mirrored, normals_crop, of_synthetic
@@ -344,6 +346,19 @@ def test_a_tilted_crop_turns_its_normals() -> None:
     middle = sample.face & (np.hypot(*expected.transpose(2, 0, 1)) < 0.85)
     assert middle.sum() > 500
     assert np.abs(sample.normals[..., :2] - expected)[middle].max() < 0.03
+
+
+def test_where_a_crop_was_cut_from_does_not_show_in_its_normals() -> None:
+    """A ball far beside the camera's axis has turned normals there, and the same along the line of sight."""
+    ball = a_ball()
+    middle = (ball.points.min(axis=0) + ball.points.max(axis=0)) / 2
+    on_axis = replace(ball, camera=Intrinsics(500, 500, *map(float, middle)))
+    camera = Intrinsics(500, 500, 250, -60)
+    turned = turned_normals(ball.normals, line_of_sight(place_of(middle, 1.0, camera)))
+    assert np.abs(turned - ball.normals).max() > 0.3
+    ours, theirs = (of_synthetic(face, 64) for face in (replace(ball, normals=turned, camera=camera), on_axis))
+    np.testing.assert_array_equal(ours.face, theirs.face)
+    np.testing.assert_allclose(ours.normals, theirs.normals, atol=1e-4)
 
 
 def test_fitted_photos_come_beside_the_pairs() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import track
 
 from realtime.geometry.crops import FACE_LIFT, FACE_SCALE, Crop, face_crop, roll_of, square_crop
+from realtime.geometry.sight import line_of_sight, place_of, turned_normals
 from training.camera import tone_curve
 from training.data import FaceSet
 from training.ict_surface import IctSurface
@@ -32,8 +33,8 @@ class Sample:
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        normals: (S, S, 3) float32 (float16 where many are kept) unit, x right, y up, z towards the camera; 0 where
-            there are none.
+        normals: (S, S, 3) float32 (float16 where many are kept) unit, x right, y up, z towards the camera, against the
+            line of sight to the face (what a crop cannot show is where it was cut from); 0 where there are none.
         face: (S, S) bool, where errors count.
         points: (68, 2) float32 pixels of the crop.
     """
@@ -58,8 +59,12 @@ def normals_crop(points: np.ndarray, size: int, rng: np.random.Generator | None 
 
 
 def of_synthetic(face: Rendered | Kept, size: int, rng: np.random.Generator | None = None) -> Sample:
-    """A drawn face; with `rng` its crop is moved, tilted and mirrored."""
-    return cropped(Sample(face.picture, face.normals, IS_FACE[face.classes], face.points), size, rng)
+    """A drawn face, with its normals against the line of sight to it; with `rng` its crop is moved, tilted and
+    mirrored."""
+    middle = (face.points.min(axis=0) + face.points.max(axis=0)) / 2
+    sight = line_of_sight(place_of(middle, 1.0, face.camera))
+    normals = turned_normals(face.normals, sight.T)
+    return cropped(Sample(face.picture, normals, IS_FACE[face.classes], face.points), size, rng)
 
 
 def cropped(whole: Sample, size: int, rng: np.random.Generator | None = None) -> Sample:
