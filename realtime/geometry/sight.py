@@ -29,3 +29,12 @@ def line_of_sight(place: np.ndarray) -> np.ndarray:
 def turned_normals(normals: Floats, turn: np.ndarray) -> Floats:
     """(..., 3) float32 normals turned as (3, 3) `turn` turns what is in camera axes."""
     return np.asarray(normals * _OUTWARD @ turn.T.astype(np.float32) * _OUTWARD, np.float32)
+
+
+def depth_along(depth: Floats, pixel: np.ndarray, camera: Intrinsics) -> Floats:
+    """(H, W) float32 depth along a pixel's line of sight, of that along the camera's axis; 0 stays missing."""
+    line = place_of(pixel, 1.0, camera)
+    x, y, ahead = (line / np.linalg.norm(line)).astype(np.float32)
+    row, column = (np.arange(count, dtype=np.float32) for count in depth.shape)
+    share = x * (column - camera.cx) / camera.fx + (y * (row - camera.cy) / camera.fy)[:, None] + ahead
+    return np.asarray(depth * share, np.float32)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.frame import Intrinsics
-from realtime.geometry.sight import line_of_sight, place_of, turned_normals
+from realtime.geometry.sight import depth_along, line_of_sight, place_of, turned_normals
 
 CAMERA = Intrinsics(500, 510, 320, 240)
 
@@ -44,3 +44,17 @@ def test_what_looks_at_the_camera_has_its_normal_on_the_line(x: float, y: float)
     ahead = turned_normals(np.stack([towards, 0 * towards]), line_of_sight(place).T)
     np.testing.assert_allclose(ahead, [[0, 0, 1], [0, 0, 0]], atol=1e-6)
     np.testing.assert_allclose(turned_normals(ahead[:1], line_of_sight(place))[0], towards, atol=1e-6)
+
+
+@given(st.floats(-100, 740), st.floats(-100, 580))
+def test_a_wall_across_the_line_of_sight_is_equally_far_along_it(x: float, y: float) -> None:
+    line = place_of(np.array([x, y]), 1.0, CAMERA)
+    line /= np.linalg.norm(line)
+    columns, rows = np.meshgrid(np.arange(64), np.arange(48))
+    camera = Intrinsics(50, 51, 32, 24)  # a tenth as fine
+    rays = np.dstack([(columns - 32) / 50, (rows - 24) / 51, np.ones((48, 64))])
+    depth = (700 / (rays @ line)).astype(np.float32)
+    depth[:2] = 0
+    found = depth_along(depth, np.array([x / 10, y / 10]), camera)
+    np.testing.assert_allclose(found[2:], 700, rtol=1e-5)
+    assert not found[:2].any()

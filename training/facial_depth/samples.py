@@ -15,6 +15,7 @@ from realtime.analysis.distance import PUPILS_MM
 from realtime.frame import Intrinsics
 from realtime.geometry.crops import Crop, square_crop
 from realtime.geometry.depth_code import FACE_MM, SIDE, DepthCode, anchor, depth_crop
+from realtime.geometry.sight import depth_along
 from realtime.geometry.topology import LEFT_EYE, RIGHT_EYE
 from training.camera import camera as seen_by_camera
 from training.data import FaceSet
@@ -38,7 +39,8 @@ class Sample:
 
     Attributes:
         grey: (S, S) uint8.
-        depth: (S, S) float32 mm, 0 = missing; what is known to lie behind all of the head has any larger depth.
+        depth: (S, S) float32 mm, 0 = missing; what is known to lie behind all of the head has any larger depth. Along
+            the line of sight to the face, for a crop does not show where it was cut from (a measured one's is unknown).
         face: (S, S) bool, where errors count.
         distance: mm, the median depth of the face.
         person: who it is.
@@ -60,7 +62,8 @@ class Sample:
 
 
 def of_synthetic(face: Rendered | Kept, rng: np.random.Generator | None = None, noisy: bool = False) -> Sample:
-    """A drawn face; with `rng` its crop is not quite centred, and `noisy` gives its depth a Kinect's faults."""
+    """A drawn face, with its depth along the line of sight to it; with `rng` its crop is not quite centred, and `noisy`
+    gives its depth a Kinect's faults."""
     skin = np.isin(face.classes, (Class.SKIN, Class.EYE, Class.MOUTH))
     depth = np.where(face.depth > 0, face.depth, np.float32(BEYOND))
     if noisy and rng is not None:
@@ -69,8 +72,9 @@ def of_synthetic(face: Rendered | Kept, rng: np.random.Generator | None = None, 
             absorbing[face.classes == kind] = chance
         sensor = kinect_v1 if rng.random() < 0.5 else kinect_v2
         depth = sensor(face.depth, rng, focal=face.camera.fx, absorbing=absorbing).astype(np.float32)
-    where = (face.picture, depth, skin, face.camera)
-    return cut(*where, anchor(face.points), f"synthetic {face.person}", face.points, rng)
+    centre = anchor(face.points)
+    where = (face.picture, depth_along(depth, centre, face.camera), skin, face.camera)
+    return cut(*where, centre, f"synthetic {face.person}", face.points, rng)
 
 
 def of_rap3df(faces: Rap3df, index: int, rng: np.random.Generator | None = None) -> Sample:
