@@ -2,8 +2,9 @@
 
 python -m bench normals [--synthetic 60] [--size 128] [--runs runs] [--sheet PNG] [--json]
 
-Degrees inside the face. Yale's truth is photometric stereo. A network without weights is named untrained and has no
-figures. For comparison, on other data: the publication has 12.0° (fine-tuned on Photoface) and 11.3° (Florence).
+Degrees inside the face, against the line of sight to it; "shape alone" is what is left when a face's normals are turned
+together as suits its truth best. Yale's truth is photometric stereo. A network without weights is named untrained and
+has no figures. For comparison, on other data: the publication has 12.0° (fine-tuned on Photoface) and 11.3° (Florence).
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ def _networks(options: Options) -> dict[str, tuple[str, evaluation.Method | None
 def _figures(method: evaluation.Method, template: evaluation.Method, samples: list[Sample]) -> Figures:
     everywhere = evaluation.measured(method, samples)
     on_mesh = evaluation.measured_where(method, template, samples)
+    shape = evaluation.measured(evaluation.at_best_turn(method), samples)
     twenty, twenty_five, thirty = everywhere.within
     return {
         "mean": round(everywhere.mean, 2),
@@ -113,6 +115,7 @@ def _figures(method: evaluation.Method, template: evaluation.Method, samples: li
         "under 25": round(100 * twenty_five, 1),
         "under 30": round(100 * thirty, 1),
         "mean on mesh": round(on_mesh.mean, 2),
+        "shape alone": round(shape.mean, 2),
     }
 
 
@@ -129,7 +132,7 @@ def _speed() -> dict[str, float]:
 
 
 def _show(title: str, rows: dict[str, Figures]) -> None:
-    columns = ("weights", "mean", "spread", "median", "under 20", "under 25", "under 30", "mean on mesh")
+    columns = ("weights", "mean", "spread", "median", "under 20", "under 25", "under 30", "mean on mesh", "shape alone")
     table = Table("", *columns, title=title)
     for name, row in rows.items():
         table.add_row(name, *(str(row.get(column, "")) for column in columns))

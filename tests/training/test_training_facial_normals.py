@@ -22,6 +22,7 @@ from engines.networks.cross_modal_normals import (
 from realtime.frame import Intrinsics
 from realtime.geometry.sight import line_of_sight, place_of, turned_normals
 from training import run
+from training.facial_normals import evaluation
 from training.facial_normals.metrics import angles, mean_errors, normal_errors
 from training.facial_normals.samples import NormalBatches, Sample, mirrored, normals_crop, of_synthetic
 from training.recipes import facial_normals
@@ -394,3 +395,20 @@ def test_batches_depend_on_their_number_alone() -> None:
     assert not np.array_equal(first["normals"], other["normals"])
     length = np.linalg.norm(first["normals"], axis=1)
     assert np.allclose(length[first["face"][:, 0]], 1, atol=1e-3)
+
+
+def test_at_its_best_turn_a_method_is_left_with_the_shape() -> None:
+    sample = of_synthetic(a_ball(), 64)
+    turn = line_of_sight(np.array([0.3, -0.2, 1.0])).astype(np.float32)
+
+    def turned(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        return sample.normals @ turn.T, sample.face
+
+    def bent(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        return sample.normals * np.array([1, 1, 2], np.float32), sample.face
+
+    assert 12 < evaluation.measured(turned, [sample]).mean < 19.9  # what lies about the turn's axis moves less
+    assert evaluation.measured(evaluation.at_best_turn(turned), [sample]).mean == pytest.approx(0, abs=0.05)
+    assert evaluation.measured(evaluation.at_best_turn(bent), [sample]).mean > 5
+    nowhere = (np.zeros((64, 64, 3)), np.zeros((64, 64), bool))
+    assert evaluation.at_best_turn(lambda _: nowhere)(sample) is nowhere

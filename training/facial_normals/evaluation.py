@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import nn
 
 from realtime.analysis.landmarks import CROP, LandmarkNet
@@ -34,6 +35,20 @@ def measured(method: Method, samples: list[Sample]) -> NormalErrors:
 def measured_where(method: Method, other: Method, samples: list[Sample]) -> NormalErrors:
     """The same, only where another method says something, too: for a fair comparison."""
     return mean_errors([_error(method, sample, other(sample)[1]) for sample in samples])
+
+
+def at_best_turn(method: Method) -> Method:
+    """The method, its normals turned together as suits the truth best: what is left to it is the face's shape."""
+
+    def turned(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        normals, there = method(sample)
+        counted = sample.face & there
+        if not counted.any():
+            return normals, there
+        turn, _ = Rotation.align_vectors(sample.normals[counted], normals[counted])
+        return normals @ turn.as_matrix().T, there
+
+    return turned
 
 
 def of_network(normals: Callable[[torch.Tensor], torch.Tensor], side: int | None = None) -> Method:
