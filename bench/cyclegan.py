@@ -5,7 +5,7 @@ kernel distance to the real ones, drift of the landmarks, and cosine between a f
 embedding. "Before" is what the network is given: the swapped face, or the face turned to the front in the photo's
 place, black where it leaves a hole. All pictures are seen at the training's size.
 
-python -m bench cyclegan --use swap --width 16 [--size 80] [--json]
+python -m bench cyclegan --use swap [--size 128] [--json]
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bench.quality import (
     seam_band,
     seam_energy,
 )
+from engines.networks.cyclegan import WIDTH
 from realtime.frame import Pixels
 from training.cycle_pictures import Pictures, Use, standing
 from training.recipes.cyclegan import Config, made_by, trained
@@ -39,8 +40,8 @@ class Options:
     """Quality of CycleGAN's pictures before and after."""
 
     use: Use = "swap"
-    size: int = 80
-    width: int = 16
+    size: int = 128
+    width: int = WIDTH
     """Of the network that was trained."""
     runs: Path = Path("runs")
     """Where its run folder and the pictures are."""
