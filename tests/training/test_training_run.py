@@ -13,7 +13,7 @@ from torch import nn
 
 from realtime.errors import InputError
 from training.export import export
-from training.run import WARM_UP_STEPS, Optimisation, Run, RunOptions, averaged, fit, load_checkpoint, prepare
+from training.run import WARM_UP_STEPS, Optimisation, Run, RunOptions, averaged, begun, fit, load_checkpoint, prepare
 
 OPTIONS = RunOptions(steps=12, threads=1, workers=0, seed=3)
 
@@ -115,6 +115,18 @@ def test_averaged_reads_what_fit_returned(tmp_path: Path) -> None:
     trained = fit("toy", network(), batch, loss, dataclasses.replace(OPTIONS, runs=tmp_path))
     assert same(trained.state_dict(), averaged("toy", network(), tmp_path).state_dict())
     assert not (tmp_path / "toy" / "checkpoint.partial").exists()
+
+
+def test_a_network_begins_with_what_another_run_averaged(tmp_path: Path) -> None:
+    trained = fit("toy", network(), batch, loss, dataclasses.replace(OPTIONS, runs=tmp_path))
+    x = torch.randn(5, 4)
+    wide = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Linear(16, 1))
+    own = {key: value.clone() for key, value in wide.state_dict().items()}
+    assert same(own, begun(wide, None, tmp_path).state_dict()), "none is named"
+    with torch.no_grad():
+        torch.testing.assert_close(begun(wide, "toy", tmp_path).eval()(x), trained(x))
+    with pytest.raises(InputError, match="No checkpoint"):
+        begun(wide, "another", tmp_path)
 
 
 def test_a_run_can_start_with_exported_weights(tmp_path: Path) -> None:
