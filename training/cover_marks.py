@@ -1,13 +1,16 @@
-"""Hands, microphones and other things before real faces, outlined by eye: to learn from, and to measure on.
+"""Hands, microphones, hair and other things before real faces, outlined by eye: to learn from, and to measure on.
 
 `covers.csv` has one outline a line: the set, the picture's row in it, "train" or "test", and x and y of its corners in
 pixels of the occlusion network's crop of the labelled face. Outlines are right to about two pixels.
+
+`hairlines.csv` has one picture a line, written alike: a line from the crop's left to its right, along the lower edge of
+hair, hat or scarf. What lies above it is before the face (or beside it); the face below it is free, glasses and all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -19,9 +22,12 @@ from training.data import FaceSet
 from training.occluders.scene import Scene
 
 MARKS = Path(__file__).with_name("covers.csv")
+HAIRLINES = Path(__file__).with_name("hairlines.csv")
 UNSURE = 5  # pixels across an outline, where nobody knows
 _RECOLOURED = 0.7  # share of what is cut out that takes the tone of the face it comes before
+_GREY = 2.0  # levels between the channels of a skin in a grey picture, which has no tone of its own to keep
 _STRAIGHT = 0.5  # share that is not mirrored
+_FAR = 128  # pixels beyond the crop: a line's ends go on as far
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,21 @@ class Marked:
     outlines: tuple[np.ndarray, ...]
 
 
-def marked() -> list[Marked]:
-    """All pictures of `covers.csv`."""
+def hairlines() -> list[Marked]:
+    """All pictures of `hairlines.csv`; outlined is what lies above the line."""
+    return [replace(each, outlines=(_above(each.outlines[0]),)) for each in marked(HAIRLINES)]
+
+
+def _above(line: np.ndarray) -> np.ndarray:
+    left, right = line[0, 1], line[-1, 1]
+    ends = [(SIZE + _FAR, right), (SIZE + _FAR, -_FAR), (-_FAR, -_FAR), (-_FAR, left)]
+    return np.vstack([line, np.array(ends, np.float32)])
+
+
+def marked(path: Path = MARKS) -> list[Marked]:
+    """All pictures of `covers.csv`, or of a file like it."""
     found: dict[tuple[str, int], Marked] = {}
-    for line in MARKS.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         name, row, use, corners = line.split(",")
         outline = np.array(corners.split(), np.float32).reshape(-1, 2)
         before = found.get((name, int(row)))
@@ -90,7 +107,7 @@ class CutOuts:
         size = (scene.size, scene.size)
         colour = cv2.warpAffine(source.picture, place, size, borderMode=cv2.BORDER_REPLICATE)  # arms go on
         covered = cv2.warpAffine(alpha, place, size, borderMode=cv2.BORDER_REPLICATE)
-        if rng.random() < _RECOLOURED:
+        if rng.random() < _RECOLOURED or np.ptp(source.skin) < _GREY:
             colour = colour * (scene.skin / np.maximum(source.skin, 8.0))
         colour = colour * rng.uniform(0.8, 1.25) * rng.normal(1, 0.04, 3)
         if rng.random() < _STRAIGHT:

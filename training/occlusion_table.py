@@ -1,4 +1,4 @@
-"""How well the occlusion network does on faces it never saw: drawn covers, and real ones tagged by eye."""
+"""How well the occlusion network does on faces it never saw: drawn covers, and real ones tagged or outlined by eye."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import engines
 from engines.networks.occlusion import SIZE
 from realtime.geometry.crops import face_crop
 from training import data
-from training.cover_marks import Marked, cover, marked
+from training.cover_marks import Marked, cover, hairlines, marked
 from training.data import FaceSet
 from training.occluders import HARMLESS, OCCLUDERS
 from training.occluders.scene import Scene
@@ -29,12 +29,15 @@ _ZONES = {
     "hands and things": (-0.8, -0.18, 0.8, 0.9),
 }
 _TAGGED = {"glasses": GLASSES, "hair": HAIR, "hands and things": HANDS}
+_FOREHEAD = (-2, -2, 2, -0.6)  # and above the brows
+_LEAST_HAIR = 0.03  # of a face, or of its forehead: of less it is not asked how much is found
 _TAKES = 3  # drawn covers on each free face
 
 
 def table(seed: int = 0) -> Iterator[str]:
     """The rows of the model card, as they are done."""
     net, faces = engines.load("occlusion"), data.faces_300w()
+    lines = {each.row: each for each in hairlines() if each.name == faces.name}
     rng = np.random.default_rng(seed)
     yield "| drawn on held-out faces | IoU | found | of what was found, right |"
     yield "|---|---|---|---|"
@@ -42,7 +45,7 @@ def table(seed: int = 0) -> Iterator[str]:
         common = found = there = 0
         for row in NOTHING * _TAKES:
             scene = _scene(faces, row)
-            free = _free(scene)
+            free = _free(scene, lines.get(row))
             draw(scene, rng)
             known = free & ~scene.unsure
             answer, truth = (_answer(net, scene, rng) > 0.5) & known, (scene.mask > 0.5) & known
@@ -56,11 +59,11 @@ def table(seed: int = 0) -> Iterator[str]:
         shares = []
         for row in NOTHING:
             scene = _scene(faces, row)
-            inside = _zone(scene, (-2, -2, 2, 2)) & _free(scene)
+            inside = _zone(scene, (-2, -2, 2, 2)) & _free(scene, lines.get(row))
             if draw is not None:
                 draw(scene, rng)
             covered = _answer(net, scene, rng if draw else None) > 0.5
-            low = _zone(scene, (-2, -0.6, 2, 2))
+            low = inside & _zone(scene, (-2, -0.6, 2, 2))
             shares.append((covered[inside].mean(), covered[low].mean()))
         whole, below = 100 * np.mean(shares, axis=0)
         yield f"| {name} | {whole:.2f} % | {below:.2f} % |"
@@ -81,6 +84,13 @@ def table(seed: int = 0) -> Iterator[str]:
         answers = np.array([_found(net, sets[where], each) for each in outlined if each.name == where])
         (mean, free), median = answers.mean(axis=0), np.median(answers[:, 0])
         yield f"| {name} | {len(answers)} | {mean:.2f} | {median:.2f} | {100 * free:.2f} % |"
+    yield ""
+    yield "| hairlines drawn by eye | pictures | mean | median |"
+    yield "|---|---|---|---|"
+    shares = np.array([hair_shares(net, sets[each.name], each) for each in hairlines() if each.test])
+    for name, column in zip(("hair, hats: found", "taken of the free forehead below"), 100 * shares.T, strict=True):
+        known = column[np.isfinite(column)]
+        yield f"| {name} | {len(known)} | {known.mean():.1f} % | {np.median(known):.1f} % |"
 
 
 def _scene(faces: FaceSet, row: int) -> Scene:
@@ -88,10 +98,16 @@ def _scene(faces: FaceSet, row: int) -> Scene:
     return Scene(crop.cut(faces.picture(row)), crop.into(faces.points[row]))
 
 
-def _free(scene: Scene) -> np.ndarray:
-    """(S, S) bool: on the face, short of the picture's own hair, of a scene that nothing is drawn on yet."""
-    hair = own_hair(scene.picture.astype(np.uint8), scene.points)
-    return (face_region(scene.points) > 0) & (hair <= OWN_HAIR[0])
+def _free(scene: Scene, line: Marked | None) -> np.ndarray:
+    """(S, S) bool: on the face, short of the picture's own hair, of a scene that nothing is drawn on yet.
+
+    Its hair is what lies above the line that somebody drew; where nobody did, its colour tells.
+    """
+    on_face = face_region(scene.points) > 0
+    if line is None:
+        return on_face & (own_hair(scene.picture.astype(np.uint8), scene.points) <= OWN_HAIR[0])
+    hair, unsure = cover(scene, line.outlines)
+    return on_face & (hair < 0.5) & ~unsure
 
 
 def _answer(net: engines.Engine, scene: Scene, rng: np.random.Generator | None) -> np.ndarray:
@@ -115,6 +131,16 @@ def _found(net: engines.Engine, faces: FaceSet, each: Marked) -> tuple[float, fl
     answer, on_face = _answer(net, scene, None) > 0.5, (face_region(scene.points, 0.0) > 0) & ~unsure
     free = _zone(scene, _ZONES["hands and things"]) & ~unsure & (inside < 0.5)
     return float(answer[on_face & (inside > 0.5)].mean()), float(answer[free].mean())
+
+
+def hair_shares(net: engines.Engine, faces: FaceSet, each: Marked) -> tuple[float, float]:
+    """Share that is marked of the hair outlined on the face, and of the forehead below it; NaN where that is small."""
+    scene = _scene(faces, each.row)
+    inside, unsure = cover(scene, each.outlines)
+    answer, on_face = _answer(net, scene, None) > 0.5, face_region(scene.points, 0.0) > 0
+    parts = on_face & (inside > 0.5) & ~unsure, _zone(scene, _FOREHEAD) & (inside < 0.5) & ~unsure
+    hair, free = (answer[p].mean() if p.sum() > _LEAST_HAIR * on_face.sum() else np.nan for p in parts)
+    return float(hair), float(free)
 
 
 def _marked(net: engines.Engine, scene: Scene, name: str) -> float:

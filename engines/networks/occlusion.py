@@ -31,7 +31,7 @@ class OcclusionNet(nn.Module):
         widths: channels at strides 2, 4, 8 and 16.
     """
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 128, 192)) -> None:
         super().__init__()
         w2, w4, w8, w16 = widths
         self.encode2 = block(3, w2, kernel=4, stride=2)

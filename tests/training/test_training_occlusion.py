@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from covers_making import POSES, face_set, scene_of
 from faces_making import portrait, posed_face, posed_solid
 
 import engines
@@ -17,37 +18,19 @@ from realtime.geometry.crops import face_crop
 from realtime.geometry.template import template
 from realtime.geometry.topology import LEFT_EYE
 from training.camera import motion_kernel
-from training.cover_marks import CutOuts, Marked, cover, marked, moved
 from training.data import FaceSet
 from training.export import load_weights, mixed
 from training.occluders import HARMLESS, OCCLUDERS, draw_one
 from training.occluders.layer import Layer, Moving
-from training.occluders.scene import Scene, whole
+from training.occluders.scene import whole
 from training.occlusion_scenes import Batches, Material, example, face_region
 from training.recipes.occlusion import TRUST, loss, sheet
-
-POSES = (Pose(0, 0, 0), Pose(35, -5, 10), Pose(-30, 10, -15))
-
-
-def _scene(pose: Pose = POSES[0], seed: int = 0) -> Scene:
-    face = posed_face(pose, 46, (64, 74))
-    return Scene(portrait(face.points, (SIZE, SIZE), seed=seed), face.points)
-
-
-def _faces(count: int = 3) -> FaceSet:
-    codes, points = [], []
-    for number in range(count):
-        face = posed_face(POSES[number % 3], 100, (150, 170))
-        picture = portrait(face.points, (300, 300), seed=number)
-        codes.append(cv2.imencode(".jpg", picture[..., ::-1])[1].ravel())
-        points.append(face.points)
-    empty = np.full(count, "")
-    return FaceSet("300w", codes, np.stack(points), np.zeros((count, 4), np.float32), empty, np.zeros(count, bool))
+from training.widening import widen
 
 
 @pytest.mark.parametrize("pose", POSES, ids=str)
 def test_the_scene_knows_how_the_head_is_turned(pose: Pose) -> None:
-    scene = _scene(pose)
+    scene = scene_of(pose)
     np.testing.assert_allclose(scene.at(template()), posed_solid(pose, 46, (64, 74))[:, :2], atol=0.05)
     assert scene.unit == pytest.approx(46, rel=0.25)
     cheek = scene.at(np.array([[0.3 * np.sign(pose.yaw or 1), 0.05, 0]]))[0].astype(int)
@@ -66,7 +49,7 @@ def test_missing_forehead_points_come_from_the_mean_face() -> None:
 def test_a_cover_is_seen_and_masked(draw: Any) -> None:
     covered = 0
     for seed in range(6):
-        scene = _scene(POSES[seed % 3], seed)
+        scene = scene_of(POSES[seed % 3], seed)
         before = scene.picture.copy()
         draw(scene, np.random.default_rng(seed))
         assert scene.mask.min() >= 0
@@ -87,7 +70,7 @@ def test_a_cover_is_seen_and_masked(draw: Any) -> None:
 def test_what_is_harmless_changes_the_picture_and_no_mask(draw: Any) -> None:
     changed = 0.0
     for seed in range(6):
-        scene = _scene(POSES[seed % 3], seed)
+        scene = scene_of(POSES[seed % 3], seed)
         before = scene.picture.copy()
         draw(scene, np.random.default_rng(seed))
         assert scene.mask.max() == 0
@@ -100,7 +83,7 @@ def test_glasses_go_round_the_eyes() -> None:
     """Rims are masked on all sides of the eye, the pupil behind a clear lens is not."""
     around = clear = 0
     for seed in range(20):
-        scene = _scene(POSES[seed % 3], seed)
+        scene = scene_of(POSES[seed % 3], seed)
         draw_one({next(iter(OCCLUDERS)): 1.0}, scene, np.random.default_rng(seed))
         x, y = np.round(scene.points[LEFT_EYE].mean(axis=0)).astype(int)
         sides = (
@@ -116,14 +99,14 @@ def test_glasses_go_round_the_eyes() -> None:
 
 
 def test_an_example_asks_on_the_face_and_on_what_was_drawn() -> None:
-    source = Material(_faces(), np.arange(3))
+    source = Material(face_set(), np.arange(3))
     rngs = [np.random.default_rng(number) for number in range(8)]
     made = [example(source, number % 3, rng, covered=number % 2) for number, rng in enumerate(rngs)]
     for number, one in enumerate(made):
         assert one.image.shape == (SIZE, SIZE, 3)
         assert (one.mask[SIZE // 2 :].max() > 0) <= bool(number % 2), "of its own the picture has hair, above"
         assert 0.15 < (one.weight > 0).mean() < 0.9
-        assert not (one.believed & (one.mask > 0.05)).any()
+        assert not (one.believed & (one.mask > 0.05))[SIZE // 2 :].any(), "of hair above, the colour says so"
         if not number % 2:
             assert one.believed[SIZE // 2 :].all()
             assert (one.weight == (one.weight > 0)).all()
@@ -151,8 +134,8 @@ def test_a_pictures_own_fringe_is_a_cover(colour: tuple[int, int, int] | None) -
 
 
 @pytest.mark.parametrize("draw", OCCLUDERS, ids=lambda draw: draw.__name__)
-def test_a_layer_over_the_picture_is_the_scene(draw: Any) -> None:
-    plain = _scene()
+def test_a_layer_over_the_picture_is_thescene_of(draw: Any) -> None:
+    plain = scene_of()
     layer = Layer(plain.picture, plain.points)
     before = layer.picture.copy()
     draw(layer, np.random.default_rng(4))
@@ -183,56 +166,8 @@ def test_a_layer_moves_as_it_is_told_and_is_blurred_by_it() -> None:
     np.testing.assert_allclose(layer.picture[60, 50], 60 + 5 / 9 * (np.array([200, 100, 0]) - 60), atol=1)
 
 
-def test_outlines_by_eye_are_on_their_crops_and_some_are_for_measuring() -> None:
-    known = marked()
-    assert len(known) > 60
-    assert 15 < sum(each.test for each in known) < 40
-    for each in known:
-        assert each.name in ("300w", "ytf", "muxspace")
-        for outline in each.outlines:
-            assert len(outline) >= 5
-            assert outline.min() >= 0
-            assert outline.max() < SIZE
-            assert cv2.contourArea(outline) > 100
-
-
-def test_an_outlined_cover_is_asked_for_but_at_its_edge() -> None:
-    faces, size = _faces(), 30.0
-    outline = 64 + size * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
-    source = Material(faces, np.arange(3), {1: (outline,)})
-    crop = face_crop(faces.points[1], SIZE)
-    np.testing.assert_allclose(moved((outline,), faces.points[1], crop)[0], outline, atol=1e-3)
-    made = example(source, 1, np.random.default_rng(0), covered=0)
-    free = example(source, 0, np.random.default_rng(0), covered=0)
-    assert made.mask[64, 64] == 1
-    assert made.weight[64, 64] > 0
-    assert 0.15 < (made.mask > 0.5).mean() - (free.mask > 0.5).mean() < 0.35
-    inside, unsure = cover(_scene(), (outline,))
-    assert unsure[64, 34]
-    assert unsure[64, 35]
-    assert not unsure[64, 40]
-    assert inside[64, 64] == 1
-
-
-def test_what_is_cut_out_comes_before_another_face() -> None:
-    faces = _faces()
-    points = faces.points[0]
-    outline = 70 + 20 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
-    cut_outs = CutOuts({"300w": faces}, [Marked("300w", 0, False, (outline,))])
-    areas = []
-    for seed in range(6):
-        scene = Scene(face_crop(points, SIZE).cut(np.full((300, 300, 3), 40, np.uint8)), _scene().points)
-        before = scene.picture.copy()
-        cut_outs.draw(scene, np.random.default_rng(seed))
-        areas.append((scene.mask > 0.5).sum())
-        assert np.abs(scene.picture - before)[scene.mask > 0.9].mean() > 2
-        assert (scene.picture - before)[scene.mask == 0].max() < 1, "a shadow at most"
-        assert scene.unsure[(scene.mask > 0.2) & (scene.mask < 0.8)].all()
-    assert 700 < np.median(areas) < 2500
-
-
 def test_batches_depend_on_the_step_alone() -> None:
-    source = Material(_faces(), np.arange(3))
+    source = Material(face_set(), np.arange(3))
     first, again, other = Batches([source], 8, 0)(3), Batches([source], 8, 0)(3), Batches([source], 8, 0)(4)
     for key, value in first.items():
         np.testing.assert_array_equal(value, again[key])
@@ -319,8 +254,16 @@ def test_what_is_only_believed_to_be_free_gives_in_to_a_sure_network(
 
 def test_the_network_is_small_and_takes_any_multiple_of_sixteen() -> None:
     net = OcclusionNet().eval()
-    assert sum(weight.numel() for weight in net.parameters()) <= 500_000
+    assert sum(weight.numel() for weight in net.parameters()) <= 1_000_000
     for size in (32, 128):
         answer = net(torch.full((2, 3, size, size), 128.0))
         assert answer.shape == (2, 1, size, size)
         assert 0 <= answer.min() <= answer.max() <= 1
+
+
+def test_a_wider_network_begins_as_the_narrow_one(rng: np.random.Generator) -> None:
+    narrow = OcclusionNet((8, 16, 32, 48)).eval()
+    wide = widen(OcclusionNet((8, 16, 64, 96)), narrow.state_dict()).eval()
+    image = torch.from_numpy(rng.uniform(0, 255, (2, 3, 64, 64)).astype(np.float32))
+    with torch.no_grad():
+        torch.testing.assert_close(wide(image), narrow(image), atol=1e-5, rtol=0)
