@@ -8,8 +8,8 @@
     python -m training facial_normals --live --batch-size 64 --learning-rate 2e-3 [...]
                                                                                  the small network, from pairs and the
                                                                                  coarse shape of fitted real photos
-    python -m training facial_normals --live --teacher facial_normals [...]      the same, from pairs and what the full
-                                                                                 one says of real photos
+    python -m training facial_normals --live --teacher facial_normals [...]      the same, and from what the full one
+                                                                                 says of real photos
     ... --export                                                                 the run's averaged weights as .onnx
 
 `python -m training synthetic --stock 12000` draws the faces; without --stock they are drawn on the spot, slowly. On a
@@ -53,8 +53,8 @@ class Config:
     teacher: str | None = None
     """Run whose averaged full network the live one also learns from, on pictures without normals."""
     fitted: float | None = None
-    """Weight of the coarse normals of the morphable model fitted to photos; 0.3 for a live network without a teacher, 0
-    for others unless given."""
+    """Weight of the coarse normals of the morphable model fitted to photos; 0.3 for the live network, 0 for
+    the full one unless given."""
     stock: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Synthetic faces drawn before."""
     size: int = 128
@@ -86,7 +86,7 @@ class Config:
         """Weight of the fitted model."""
         if self.fitted is not None:
             return self.fitted
-        return 0.3 if self.live and not self.teacher else 0.0
+        return 0.3 if self.live else 0.0
 
     @property
     def name(self) -> str:
@@ -176,17 +176,17 @@ def scaled_loss(normals: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 
 def live_loss(model: Pupil, batch: run.Tensors, fitted: float = 0.0) -> run.Tensors:
-    """The truth of pairs, times `fitted` what the fitted model says of photos and, with a teacher, its answers on lone
-    pictures."""
-    there = scaled_loss(model.live(batch["image"]), batch["normals"], batch["face"])
+    """The truth of pairs, times `fitted` what the fitted model says of photos, and with a teacher, by half, its answers
+    on lone pictures."""
+    parts = {"normals": scaled_loss(model.live(batch["image"]), batch["normals"], batch["face"])}
     if "fitted_image" in batch:
-        coarse = coarse_loss(model.live(batch["fitted_image"]), batch["fitted_normals"], batch["fitted_face"])
-        return {"loss": there + fitted * coarse, "normals": there, "fitted": coarse}
-    if "lone_image" not in batch or (taught := model.taught(batch["lone_image"])) is None:
-        return {"loss": there, "normals": there}
-    everywhere = torch.ones_like(taught[:, :1])
-    copied = chord_loss(model.live(batch["lone_image"]), taught.float(), everywhere)
-    return {"loss": there + 0.5 * copied, "normals": there, "copied": copied}
+        coarse = model.live(batch["fitted_image"])
+        parts["fitted"] = coarse_loss(coarse, batch["fitted_normals"], batch["fitted_face"])
+    if "lone_image" in batch and (taught := model.taught(batch["lone_image"])) is not None:
+        everywhere = torch.ones_like(taught[:, :1])
+        parts["copied"] = chord_loss(model.live(batch["lone_image"]), taught.float(), everywhere)
+    weights = {"normals": 1.0, "fitted": fitted, "copied": 0.5}
+    return {"loss": torch.stack([weights[name] * part for name, part in parts.items()]).sum(), **parts}
 
 
 def train(config: Config) -> None:
