@@ -278,9 +278,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     return state
 
 
-def begun(model: nn.Module, by: str | None, runs: Path) -> nn.Module:
-    """`model` with the averaged weights of run `by`, where one is named; that network is as wide or a whole fraction of
-    it. Raises InputError where it is not."""
+def begun(model: nn.Module, by: str | Path | None, runs: Path) -> nn.Module:
+    """`model` with the averaged weights of run `by` (its name in `runs`, or its folder's absolute path), where there is
+    one; that network is as wide or a whole fraction of it. Raises InputError where it is not."""
     return model if by is None else widen(model, load_checkpoint(runs / by)["average"])
 
 

@@ -26,7 +26,6 @@ from training.backgrounds import octaves
 from training.export import export, mixed
 from training.occlusion_scenes import Batches, material
 from training.occlusion_table import table
-from training.widening import widen
 
 NAME = "occlusion"
 SHEET_BATCH = 2**32 - 1  # its number: no training gets so far
@@ -107,7 +106,7 @@ def train(config: Config) -> None:
         run.prepare(config.run)
         model = OcclusionNet()
         if config.begun_by and not config.run.resume:
-            widen(model, run.load_checkpoint(config.begun_by)["average"])
+            run.begun(model, config.begun_by.absolute(), config.run.runs)
             deploy(model.eval(), config.run.runs / NAME / "start.onnx")
         trained = run.fit(NAME, model, batches, loss, config.run, optimisation, picture)
         deploy(trained, engines.WEIGHTS / f"{NAME}.onnx")
